@@ -142,7 +142,7 @@ def test_a_dictionary_is_that_of_model_one_by_hand() -> None:
                     counts[source, target] += share  # type: ignore[assignment]
                     totals[source] += share  # type: ignore[assignment]
         chance = {pair: counts[pair] / totals[pair[0]] for pair in counts}
-    dictionary = WordDictionary([one[1:] for one, _ in split], [other for _, other in split])
+    dictionary = WordDictionary.of([one[1:] for one, _ in split], [other for _, other in split])
     for source in ("the", "house", "a", "book"):
         best = max((pair for pair in chance if pair[0] == source), key=lambda pair: chance[pair])
         assert dictionary[source] == best[1]
@@ -163,7 +163,7 @@ def test_letters_are_aligned_with_the_sounds_that_they_stand_for() -> None:
     draw = random.Random(0)
     words = ["".join(draw.choices("abxe", k=draw.randint(2, 6))) for _ in range(80)]
     said = [" ".join(sounds[letter] for letter in word).split() for word in words]
-    learned = LetterSounds(words, said)
+    learned = LetterSounds.of(words, said)
     assert learned.best == {"a": ("AA",), "b": ("B",), "x": ("K", "S"), "e": ()}
     assert learned.pronounce("exa?") == ["K", "S", "AA"]
 

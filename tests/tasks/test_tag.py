@@ -300,7 +300,7 @@ def test_a_run_is_scored_on_its_test_part_or_on_all_of_other_data(run: Run, tmp_
     other = run.evaluate(write_conllu(tmp_path / "b.conllu", 12, seed=0), say=heard)
     assert other.count.en == "12 sentences"
     assert "of these 12 were learned from" in heard.text
-    assert list(other.scores[0].rows) == ["lstm with CRF", MOST_FREQUENT]
+    assert list(other.scores[0].rows) == ["lstm with CRF", FEATURE_CRF, MOST_FREQUENT]
     run.evaluate(tmp_path / "b.conllu", tags="xpos", say=heard)
     assert "words with 4 tags that the run does not know (A, N, P, V) cannot" in heard.text
 

@@ -488,11 +488,5 @@ def test_copies_are_written_scored_and_told(tmp_path: Path) -> None:
     assert "copied" not in run.evaluate(source, say=Heard()).details
     later = run.evaluate(write_pairs(tmp_path / "later.tsv", 9), say=Heard(), copy=True)
     assert later.details["copied"] > 0
-    # The dictionary is kept where words of targets are unknown, and only there.
     kept = json.loads((tmp_path / "run" / "model.json").read_text(encoding="utf-8"))["fitted_on"]
     assert len(kept["dictionary"]) > 4
-
-
-def test_a_run_that_knows_all_words_keeps_no_dictionary(run: Run) -> None:
-    kept = json.loads((run.folder / "model.json").read_text(encoding="utf-8"))["fitted_on"]
-    assert "dictionary" not in kept

@@ -17,6 +17,13 @@ def short_hash(key: str) -> bytes:
     return hashlib.blake2b(key.encode(errors="surrogatepass"), digest_size=6).digest()
 
 
+def long_hash(key: str) -> int:
+    """Return 64 bits that tell texts apart, as a signed number: of a million texts two have the
+    same with a chance of 3e-8."""
+    digest = hashlib.blake2b(key.encode(errors="surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True)
+
+
 def packed_hashes(keys: Iterable[str]) -> str:
     """Return the hashes of examples as text, which ``known_hashes`` reads."""
     return base64.b64encode(b"".join(map(short_hash, sorted(set(keys))))).decode()
@@ -93,8 +100,9 @@ def tell_not_kept(methods: Sequence[str], say: Say) -> None:
         say: called with a line for the user.
     """
     one = len(methods) == 1
+    names = " and ".join(filter(None, (", ".join(methods[:-1]), methods[-1])))
     say(
-        f"{' and '.join(methods)} {'is' if one else 'are'} not scored here: what "
+        f"{names} {'is' if one else 'are'} not scored here: what "
         f"{'it has' if one else 'they have'} learned is not kept with a run. The run's own report "
         f"has {'it' if one else 'them'}"
     )

@@ -22,7 +22,13 @@ from conveyor.tasks.chat.chat_results import FOUND, results_of
 from conveyor.tasks.chat.chat_settings import ChatSettings
 from conveyor.tasks.chat.conversation import Conversation
 from conveyor.tasks.chat.replier import Replier
-from conveyor.tasks.chat.reply_baselines import RETRIEVAL, ReplyBaselines, turns_once
+from conveyor.tasks.chat.reply_baselines import (
+    FREQUENT,
+    KNESER_NEY,
+    RETRIEVAL,
+    ReplyBaselines,
+    turns_once,
+)
 from conveyor.tasks.chat.scored_replies import ScoredReplies
 from conveyor.tasks.chat.true_among import drawn_trials
 from conveyor.tasks.drawn_parts import TEST, VALIDATION
@@ -166,6 +172,12 @@ class Chatting(PairTask):
     def results(self, network: Translator) -> Results:
         """Return the scores on the test set beside the baselines."""
         return results_of(self._scored(network, ChatReading()))
+
+    @classmethod
+    def not_kept(cls, fitted: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the baselines that need the training dialogues."""
+        del fitted
+        return RETRIEVAL, KNESER_NEY, FREQUENT
 
     def results_with(self, network: Translator, options: Any) -> Results:
         """Return the scores on the test set beside the baselines."""

@@ -2,11 +2,18 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from conveyor.data.records import shown
+from conveyor.errors import RunError
+from conveyor.networks.kept_arrays import array_of
+from conveyor.tasks.known_keys import long_hash
 
 # The commonest of them are looked at, at most.
 MOST_FEATURES = 500_000
@@ -18,6 +25,11 @@ def _grams(tokens: Sequence[str], longest: int) -> Iterator[tuple[str, ...]]:
             yield tuple(tokens[first : first + size])
 
 
+def _hash(gram: tuple[str, ...]) -> int:
+    """Return what a saved run knows a run of tokens by, so that it holds none of its texts."""
+    return long_hash("\0".join(gram))
+
+
 @dataclass(frozen=True)
 class BagOfWords:
     """The runs of tokens that the training set holds, and how much each weighs: tf-idf with the
@@ -26,42 +38,91 @@ class BagOfWords:
 
     Attributes:
         longest: tokens of a run, at most.
-        places: the place of each run among the features.
+        places: the place of each run among the features; of its hash, where ``hashed``.
         weights: the inverse document frequency of each, [F].
+        hashed: whether runs of tokens are known by their hashes.
     """
 
+    reads: ClassVar[str] = "words"
+
     longest: int
-    places: dict[tuple[str, ...], int]
+    places: Mapping[Any, int]
     weights: Tensor
+    hashed: bool = False
 
     @staticmethod
     def of(texts: Sequence[Sequence[str]], longest: int) -> "BagOfWords":
         """Return the bag of the runs of some texts' tokens."""
-        found: Counter[tuple[str, ...]] = Counter()
+        counts: Counter[tuple[str, ...]] = Counter()
         for tokens in texts:
-            found.update(set(_grams(tokens, longest)))
-        ordered = sorted(found, key=lambda gram: (-found[gram], gram))[:MOST_FEATURES]
-        weights = [math.log((1 + len(texts)) / (1 + found[gram])) + 1 for gram in ordered]
+            counts.update(set(_grams(tokens, longest)))
+        ordered = sorted(counts, key=lambda gram: (-counts[gram], gram))[:MOST_FEATURES]
+        weights = [math.log((1 + len(texts)) / (1 + counts[gram])) + 1 for gram in ordered]
         places = {gram: place for place, gram in enumerate(ordered)}
         return BagOfWords(longest, places, torch.tensor(weights, dtype=torch.float64))
 
-    def features(self, texts: Sequence[Sequence[str]]) -> Tensor:
-        """Return the features of texts, a sparse float64 tensor [N, F]."""
+    def features(self, examples: Sequence[Sequence[str]]) -> Tensor:
+        """Return the features of texts, a sparse float64 tensor [N, F].
+
+        Args:
+            examples: the tokens of each text.
+        """
         rows: list[int] = []
         columns: list[int] = []
         counts: list[int] = []
-        for row, tokens in enumerate(texts):
-            known = Counter(gram for gram in _grams(tokens, self.longest) if gram in self.places)
+        for row, tokens in enumerate(examples):
+            keys = _grams(tokens, self.longest)
+            known = Counter(
+                self.places[key]
+                for key in (map(_hash, keys) if self.hashed else keys)
+                if key in self.places
+            )
             rows += [row] * len(known)
-            columns += [self.places[gram] for gram in known]
+            columns += known
             counts += known.values()
         at = torch.tensor([rows, columns], dtype=torch.long).view(2, -1)
         values = torch.tensor(counts, dtype=torch.float64) * self.weights[at[1]]
-        norms = torch.zeros(len(texts), dtype=torch.float64).index_add_(0, at[0], values.square())
+        norms = torch.zeros(len(examples), dtype=torch.float64).index_add_(
+            0, at[0], values.square()
+        )
         values = values / norms.sqrt()[at[0]]
-        size = (len(texts), len(self.places))
+        size = (len(examples), len(self.places))
         return torch.sparse_coo_tensor(at, values, size, check_invariants=True).coalesce()
 
+    @property
+    def count(self) -> int:
+        """How many features there are."""
+        return len(self.places)
+
     def names(self) -> list[str]:
-        """Return what the features are called, in order."""
-        return [" ".join(gram) for gram in self.places]
+        """Return what the features are called, in order; nothing where only hashes are known."""
+        return [] if self.hashed else [" ".join(gram) for gram in self.places]
+
+    def description(self) -> dict[str, Any]:
+        """Return what ``described`` reads: numbers, arrays, and no text."""
+        keys = self.places if self.hashed else map(_hash, self.places)
+        return {
+            "reads": self.reads,
+            "longest": self.longest,
+            "runs": np.fromiter(keys, np.int64, len(self.places)),
+            "weights": self.weights.numpy(),
+        }
+
+    @staticmethod
+    def described(described: Mapping[str, Any], where: str) -> "BagOfWords":
+        """Return the bag of a description.
+
+        Args:
+            described: see ``description``.
+            where: what it is of, for errors.
+
+        Raises:
+            RunError: the description is none.
+        """
+        runs = array_of(described, "runs", (None,), np.int64, where)
+        weights = array_of(described, "weights", runs.shape, np.float64, where)
+        places = {key: place for place, key in enumerate(runs.tolist())}
+        longest = described.get("longest")
+        if not isinstance(longest, int) or longest < 1:
+            raise RunError(f"{where}: longest is {shown(longest)}; expected 1 or more.")
+        return BagOfWords(longest, places, torch.from_numpy(weights), hashed=True)

@@ -34,6 +34,8 @@ class ClassRows:
         shown: each as people read it.
         places: how messages name each.
         keys: tell whether two are the same.
+        read: what simple methods read of each: the tokens of a text, the numbers of a series; none
+            where nothing names labels.
         noun: what a sequence is.
     """
 
@@ -42,6 +44,7 @@ class ClassRows:
     shown: list[str]
     places: list[str]
     keys: list[str]
+    read: list[Any]
     noun: Noun
 
     def targets(self, classes: tuple[str, ...], *, several: bool) -> Tensor:
@@ -122,18 +125,20 @@ def class_rows(
     data, reader = settings.data, network.reader
     if isinstance(read, LabelledSeries):
         assert isinstance(reader, SeriesReader)
+        sequences = [reader.encode(values) for values in read.values]
         return ClassRows(
-            [reader.encode(values) for values in read.values],
+            sequences,
             [(label,) for label in read.labels or []],
             read.names,
             read.places,
             [values.tobytes().hex() for values in read.values],
+            [*sequences],
             SERIES,
         )
     assert not isinstance(reader, SeriesReader)
     if not labelled:
         encoded = [reader.encode(text) for text in read.texts]
-        return ClassRows(encoded, [], read.texts, read.places, [], TEXT)
+        return ClassRows(encoded, [], read.texts, read.places, [], [], TEXT)
     rows = usable_rows(read, words_of(data), say)
     if not rows:
         raise DataError(f"{read.name}: there is no text with a label.")
@@ -143,5 +148,6 @@ def class_rows(
         [row.text for row in rows],
         [row.place for row in rows],
         [key_of(row.words, data.unit) for row in rows],
+        [row.words[: data.longest] for row in rows],
         TEXT,
     )

@@ -35,18 +35,16 @@ from conveyor.tasks.classify.classify_settings import ClassifyNetwork, ClassifyS
 from conveyor.tasks.classify.label_report import ScoredLabels
 from conveyor.tasks.classify.label_results import label_results
 from conveyor.tasks.classify.label_scores import MICRO_F1, frequent_labels, micro_f1
-from conveyor.tasks.classify.logistic_regression import LogisticRegression, best_regression
 from conveyor.tasks.classify.looked_at import sequence_of
-from conveyor.tasks.classify.nearest_mean import nearest_mean
 from conveyor.tasks.classify.prepared_classes import PreparedClasses
 from conveyor.tasks.classify.series_reader import SeriesReader
 from conveyor.tasks.classify.series_source import (
-    NEAREST_MEAN,
     SUMMARY_REGRESSION,
     prepare_series,
     read_series_source,
 )
 from conveyor.tasks.classify.several import Several, best_thresholds
+from conveyor.tasks.classify.simple_classes import NEAREST_MEAN, SimpleClasses
 from conveyor.tasks.classify.text_reader import TextReader
 from conveyor.tasks.classify.text_source import prepare_texts, read_source, regression_of
 from conveyor.tasks.classify.verdicts import Verdicts
@@ -144,6 +142,7 @@ class Classification(Task[Classifier]):
             "source": self.prepared.source_hash,
             "known": packed_hashes(known),
             "frequent": self._frequent_names(),
+            "simple": self._simple.description(),
             "sample": sample,
             "sample_values": (self.asked.sequences[0].tolist() if data.by else None),
         }
@@ -157,39 +156,23 @@ class Classification(Task[Classifier]):
         return [name for name, each in zip(self.prepared.classes, said, strict=True) if each]
 
     @cached_property
-    def _regression(self) -> tuple[LogisticRegression, Tensor, tuple[Tensor, ...]]:
-        """The regression, its answers on the test set, and the features of all parts."""
-        features = self.prepared.baselines.features()
-        parts, classes = self.prepared.parts, len(self.prepared.classes)
-        fitted = best_regression(
-            (features[TRAIN], parts[TRAIN].targets),
-            (features[VALIDATION], parts[VALIDATION].targets),
-            classes,
-        )
-        return fitted, fitted.log_probabilities(features[TEST]), features
+    def _simple(self) -> SimpleClasses:
+        """The simple methods, which have learned."""
+        targets = [part.targets for part in self.prepared.parts]
+        return SimpleClasses.fit(self.prepared.baselines, targets, len(self.prepared.classes))
 
     def _baseline_answers(self) -> dict[str, Tensor]:
         """Return the logarithms of the probabilities that each baseline says."""
-        _, regression, features = self._regression
+        answers = self._simple.log_probabilities(self.prepared.baselines.read[TEST])
         prior = log_shares(self.prepared.prior)
-        answers = {self.prepared.baselines.regression: regression}
-        if self.prepared.baselines.nearest:
-            answers[self.prepared.baselines.nearest] = nearest_mean(
-                features[TRAIN], self.train.targets, features[TEST], len(prior)
-            )
-        answers[MOST_FREQUENT] = prior.expand(len(self.asked), -1)
-        return answers
+        return {**answers, MOST_FREQUENT: prior.expand(len(self.asked), -1)}
 
     def _baseline_labels(self) -> dict[str, Tensor]:
         """Return which labels each baseline says, where a text may have several."""
-        fitted, regression, features = self._regression
+        said = self._simple.labels(self.prepared.baselines.read[TEST])
         choosing = self.prepared.parts[VALIDATION].targets
-        thresholds = best_thresholds(fitted.log_probabilities(features[VALIDATION]).exp(), choosing)
         prior = torch.tensor(self.prepared.prior, dtype=torch.float64)
-        return {
-            self.prepared.baselines.regression: Several("", thresholds).holds(regression.exp()),
-            FREQUENT_LABELS: frequent_labels(prior, choosing, len(self.asked)),
-        }
+        return {**said, FREQUENT_LABELS: frequent_labels(prior, choosing, len(self.asked))}
 
     def baselines(self) -> Mapping[str, float]:
         """Return the accuracies of the baselines; of several labels, the F1 of all."""
@@ -239,11 +222,10 @@ class Classification(Task[Classifier]):
 
     def _telling(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Return for each class the words that speak most for it, to the regression."""
-        names_of = self.prepared.baselines.feature_names
-        if names_of is None:
+        names, regression = self._simple.reader.names(), self._simple.regression
+        if not names:
             return ()
-        regression, _, _ = self._regression
-        names, weights = names_of(), regression.weights
+        weights = regression.weights
         apart = weights if regression.several else weights - weights.mean(1, keepdim=True)
         most = apart.topk(min(TELLING, len(names)), dim=0).indices
         return tuple(
@@ -293,7 +275,10 @@ class Classification(Task[Classifier]):
         leaks = told_leaks(rows.keys, fitted, say, "example")
         never = torch.full((len(targets), len(unseen)), NEVER, dtype=torch.float64)
         examples = ClassExamples(rows.sequences, targets, rows.shown, rows.places)
-        tell_not_kept(_not_kept(network), say)
+        kept = fitted.get("simple")
+        simple = None if kept is None else SimpleClasses.described(kept, len(network.classes))
+        if simple is None:
+            tell_not_kept(_not_kept(network), say)
         if network.several is not None:
             chances = network.log_probabilities(rows.sequences).exp()
             none = torch.zeros(len(targets), len(unseen), dtype=torch.bool)
@@ -306,8 +291,10 @@ class Classification(Task[Classifier]):
                 leaks,
             )
             frequent_ones = torch.tensor([name in _frequent(fitted) for name in classes])
-            said = {FREQUENT_LABELS: frequent_ones.expand(len(targets), -1)}
-            return label_results(labels, said, None)
+            said = {} if simple is None else simple.labels(rows.read)
+            said = {name: torch.cat([holds, none], 1) for name, holds in said.items()}
+            said[FREQUENT_LABELS] = frequent_ones.expand(len(targets), -1)
+            return label_results(labels, said, None if simple is None else simple.name)
         prior = log_shares(network.prior)
         scored = Scored(
             network=network,
@@ -317,8 +304,10 @@ class Classification(Task[Classifier]):
             classes=classes,
             leaks=leaks,
         )
-        frequent = torch.cat([prior.expand(len(targets), -1), never], 1)
-        return results_of(scored, {MOST_FREQUENT: frequent}, None)
+        others = {} if simple is None else simple.log_probabilities(rows.read)
+        others[MOST_FREQUENT] = prior.expand(len(targets), -1)
+        others = {name: torch.cat([answers, never], 1) for name, answers in others.items()}
+        return results_of(scored, others, None if simple is None else simple.name)
 
     @classmethod
     def predict(
@@ -478,7 +467,8 @@ class Classification(Task[Classifier]):
 
 
 def _not_kept(network: Classifier) -> tuple[str, ...]:
-    """Return the baselines of a run that need its training set."""
+    """Return the baselines of a run that keeps nothing of them: they are too large, or an earlier
+    version has fitted it."""
     if isinstance(network.reader, TextReader):
         return (regression_of(network.reader.vocabulary.tokenizer.unit),)
     return SUMMARY_REGRESSION, NEAREST_MEAN

@@ -1,11 +1,10 @@
 """Labelled data made ready: who learns what, and what a reader of the report should know."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from conveyor.data.group_names import listed
 from conveyor.data.word_vectors import WordVectors
@@ -14,28 +13,12 @@ from conveyor.tasks.classify.class_examples import ClassExamples
 from conveyor.tasks.classify.classifier import Reader
 from conveyor.tasks.classify.classify_settings import ClassifySettings
 from conveyor.tasks.classify.noun import TEXT, Noun
+from conveyor.tasks.classify.simple_classes import Baselines
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION, Leaks
 from conveyor.tasks.task import Say
 
 # So many names stand in a line for the user.
 _LISTED = 6
-
-
-@dataclass(frozen=True)
-class Baselines:
-    """What simple methods read: features of the examples of each part, and names.
-
-    Attributes:
-        features: of the training, validation and test set, each [N, F], when they are asked for.
-        regression: what the regression on them is called.
-        nearest: what answering by the nearest mean of a class is called; empty to leave it out.
-        feature_names: what the features are called, where people can read them.
-    """
-
-    features: Callable[[], tuple[Tensor, Tensor, Tensor]]
-    regression: str
-    nearest: str = ""
-    feature_names: Callable[[], list[str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +31,7 @@ class PreparedClasses:
         classes: what there is to say, in order.
         parts: to learn from, to validate on, to test on.
         reader: makes numbers of a sequence.
-        baselines: what simple methods read.
+        baselines: what simple methods learn from.
         keys: of each part, what tells whether two sequences are the same.
         leaks: how many of a part are learned from, too.
         source_hash: tells whether a source is the one that these are made of.

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from conveyor.data.labelled_series import LabelledSeries, read_series
 from conveyor.errors import DataError, counted, named
@@ -16,18 +15,19 @@ from conveyor.tasks.classify.class_examples import ClassExamples
 from conveyor.tasks.classify.classify_settings import ClassifyData, ClassifySettings
 from conveyor.tasks.classify.noun import SERIES
 from conveyor.tasks.classify.prepared_classes import (
-    Baselines,
     PreparedClasses,
     check_parts,
     check_several,
     classes_of,
 )
 from conveyor.tasks.classify.series_reader import SeriesReader
+from conveyor.tasks.classify.simple_classes import Baselines
+from conveyor.tasks.classify.summary_of_series import SummaryOfSeries
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION, drawn_parts, leaks_of
 from conveyor.tasks.task import Say
 
 # What answers beside the network.
-SUMMARY_REGRESSION, NEAREST_MEAN = "summary regression", "nearest class mean"
+SUMMARY_REGRESSION = "summary regression"
 
 
 def read_series_source(
@@ -122,15 +122,6 @@ def prepare_series(main: LabelledSeries, settings: ClassifySettings, say: Say) -
         f"{counted(len(classes), 'class', 'classes')}"
     )
 
-    def features() -> tuple[Tensor, Tensor, Tensor]:
-        raw = [
-            torch.stack([summary(each) for each in part.sequences])
-            for part in (first, second, third)
-        ]
-        mean, deviation = raw[0].mean(0), raw[0].std(0, correction=0)
-        scaled = [(each - mean) / deviation.where(deviation > 0, 1.0) for each in raw]
-        return scaled[0], scaled[1], scaled[2]
-
     return PreparedClasses(
         name=main.name,
         settings=replace(
@@ -141,7 +132,12 @@ def prepare_series(main: LabelledSeries, settings: ClassifySettings, say: Say) -
         classes=classes,
         parts=(first, second, third),
         reader=reader,
-        baselines=Baselines(features, SUMMARY_REGRESSION, nearest=NEAREST_MEAN),
+        baselines=Baselines(
+            SUMMARY_REGRESSION,
+            (first.sequences, second.sequences, third.sequences),
+            SummaryOfSeries.of,
+            nearest=True,
+        ),
         keys=(
             [keys[n] for n in chosen[0]],
             [keys[n] for n in chosen[1]],
@@ -160,13 +156,6 @@ def hash_of_series(series: LabelledSeries) -> str:
         digest.update(np.ascontiguousarray(values).tobytes() + b"|")
     digest.update("\0".join(series.labels or []).encode(errors="surrogatepass"))
     return digest.hexdigest()
-
-
-def summary(sequence: Tensor) -> Tensor:
-    """Return the mean, the standard deviation, and the first and the last value of each feature of
-    a sequence [T, features], side by side, float64."""
-    values = sequence.double()
-    return torch.cat([values.mean(0), values.std(0, correction=0), values[0], values[-1]])
 
 
 def _labels_of(table: LabelledSeries) -> list[str]:

@@ -21,12 +21,12 @@ from conveyor.tasks.classify.class_examples import ClassExamples
 from conveyor.tasks.classify.classify_settings import ClassifyData, ClassifySettings
 from conveyor.tasks.classify.noun import TEXT
 from conveyor.tasks.classify.prepared_classes import (
-    Baselines,
     PreparedClasses,
     check_parts,
     check_several,
     classes_of,
 )
+from conveyor.tasks.classify.simple_classes import Baselines
 from conveyor.tasks.classify.text_reader import TextReader
 from conveyor.tasks.drawn_parts import (
     TEST,
@@ -220,20 +220,11 @@ def _reader_of(training: Sequence[_Row], data: ClassifyData) -> TextReader:
 
 def _baselines_of(parts: Sequence[Sequence[_Row]], data: ClassifyData) -> Baselines:
     """Return what the regression reads: pairs of words, or triples of characters."""
-    words = [[row.words[: data.longest] for row in part] for part in parts]
-    by_characters = data.unit == "char"
-    bag: list[BagOfWords] = []
-
-    def names() -> list[str]:
-        return bag[0].names()
-
-    def features() -> tuple[Tensor, Tensor, Tensor]:
-        most = _CHARACTERS_IN_A_ROW if by_characters else _WORDS_IN_A_ROW
-        bag[:] = [BagOfWords.of(words[TRAIN], most)]
-        first, second, third = (bag[0].features(part) for part in words)
-        return first, second, third
-
-    return Baselines(features, regression_of(data.unit), feature_names=names)
+    most = _CHARACTERS_IN_A_ROW if data.unit == "char" else _WORDS_IN_A_ROW
+    first, second, third = ([row.words[: data.longest] for row in part] for part in parts)
+    return Baselines(
+        regression_of(data.unit), (first, second, third), lambda texts: BagOfWords.of(texts, most)
+    )
 
 
 def regression_of(unit: str) -> str:

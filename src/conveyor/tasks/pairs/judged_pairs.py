@@ -10,7 +10,7 @@ from conveyor.tasks.pairs.judge import Judge
 from conveyor.tasks.pairs.pair_reading import BEAM
 from conveyor.tasks.pairs.pair_results import results_of
 from conveyor.tasks.pairs.pair_task import PairTask
-from conveyor.tasks.pairs.prepared_pairs import Asked, PairRow, asked_of, examples_of
+from conveyor.tasks.pairs.prepared_pairs import Asked, PairRow, Sides, asked_of, examples_of
 from conveyor.tasks.pairs.scored_pairs import ScoredPairs
 from conveyor.tasks.pairs.translator import Copying, Translator
 from conveyor.tasks.results import Results
@@ -30,10 +30,17 @@ class JudgedPairs(PairTask):
         """Return what each simple method answers on the test set."""
 
     @classmethod
-    def simple_answers(cls, asked: Asked) -> dict[str, list[str]]:
-        """Return what methods answer that learn from nothing. The default knows none."""
-        del asked
-        return {}
+    @abstractmethod
+    def kept_answers(
+        cls, asked: Asked, sides: Sides, fitted: Mapping[str, Any]
+    ) -> dict[str, list[str]]:
+        """Return what simple methods answer that learn nothing, or that a run keeps.
+
+        Args:
+            asked: what they are asked.
+            sides: what the two sides of the run's pairs are.
+            fitted: the result of ``fitted_on`` when the run was fitted.
+        """
 
     @cached_property
     def _baselines(self) -> dict[str, list[str]]:
@@ -97,4 +104,4 @@ class JudgedPairs(PairTask):
             leaks=leaks,
             copying=cls.copying(asked.shown, options, fitted_on),
         )
-        return results_of(scored, cls.simple_answers(asked))
+        return results_of(scored, cls.kept_answers(asked, cls.sides(network), fitted_on or {}))

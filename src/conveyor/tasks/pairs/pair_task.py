@@ -3,7 +3,7 @@ judged, and what simple methods answer."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import polars as pl
 import torch
@@ -78,9 +78,6 @@ class PairTask(Task[Translator]):
             paired: whether targets are read.
         """
 
-    # The baselines that learn from a run's training set, which a run does not keep.
-    learned_baselines: ClassVar[tuple[str, ...]] = ()
-
     # The contract ------------------------------------------------------------------------------
 
     def network(self, program: Program, sizes: Any) -> Translator:
@@ -111,6 +108,17 @@ class PairTask(Task[Translator]):
     def kept_settings(self) -> dict[str, Any]:
         """Return the settings of data by which new sources are read. The default keeps none."""
         return {}
+
+    @classmethod
+    def not_kept(cls, fitted: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the baselines that learn from a run's training set and are not kept with the run.
+        The default knows none.
+
+        Args:
+            fitted: the result of ``fitted_on`` when the run was fitted.
+        """
+        del fitted
+        return ()
 
     @abstractmethod
     def results_with(self, network: Translator, options: Any) -> Results:
@@ -169,8 +177,9 @@ class PairTask(Task[Translator]):
             raise DataError(f"{pairs.name}: there is no pair with two sides.")
         keys = list(dict.fromkeys(row.key for row in rows))
         leaks = told_leaks(keys, fitted, say, *sides.source_name[:2])
-        if cls.learned_baselines:
-            tell_not_kept(cls.learned_baselines, say)
+        missing = cls.not_kept(fitted)
+        if missing:
+            tell_not_kept(missing, say)
         return cls.results_on(network, rows, leaks, options, fitted_on)
 
     @classmethod

@@ -1,8 +1,10 @@
 """A dictionary learned from pairs, by which a source is translated token by token."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+
+from conveyor.errors import RunError
 
 # Rounds of EM, and links between tokens that are looked at, at most: pairs beyond are left out.
 ROUNDS, MOST_LINKS = 5, 4_000_000
@@ -15,16 +17,24 @@ class WordDictionary:
         p(t | s) ∝ Σ over pairs, over each t of the target: p(t | s) / Σ_{s'} p(t | s')
 
     Args:
-        sources, targets: the tokens of each pair, one or more on each side.
-        rounds: of EM.
+        words: the target token of each source token that is known.
     """
 
-    def __init__(
-        self,
+    def __init__(self, words: Mapping[str, str]) -> None:
+        self.words = dict(words)
+
+    @staticmethod
+    def of(
         sources: Sequence[Sequence[str]],
         targets: Sequence[Sequence[str]],
         rounds: int = ROUNDS,
-    ) -> None:
+    ) -> "WordDictionary":
+        """Return the dictionary that is learned from pairs.
+
+        Args:
+            sources, targets: the tokens of each pair, one or more on each side.
+            rounds: of EM.
+        """
         from_: dict[str, int] = {"": 0}  # the empty word
         to: dict[str, int] = {}
         firsts, seconds, groups, links, count = [], [], [], 0, 0
@@ -52,16 +62,24 @@ class WordDictionary:
         # The last that is written for a source token is its likeliest; of equal ones the first.
         order = np.lexsort((-known, chances))
         best = {int(of_source[n]): names[int(known[n]) % len(names)] for n in order}
-        self._best = {token: best[number] for token, number in from_.items() if token}
+        return WordDictionary({token: best[number] for token, number in from_.items() if token})
 
-    @property
-    def words(self) -> dict[str, str]:
-        """The target token of each source token that is known."""
-        return dict(self._best)
+    @staticmethod
+    def described(described: object) -> "WordDictionary":
+        """Return the dictionary of a run's record, which holds ``words``.
+
+        Raises:
+            RunError: the record is corrupt.
+        """
+        if not isinstance(described, dict) or not all(
+            isinstance(token, str) for token in described.values()
+        ):
+            raise RunError("what the run was fitted on is corrupt: the dictionary.")
+        return WordDictionary(described)
 
     def __getitem__(self, token: str) -> str:
         """The target token of a source token; itself where it is not known."""
-        return self._best.get(token, token)
+        return self.words.get(token, token)
 
     def translate(self, tokens: Sequence[str]) -> list[str]:
         """Return the target token of each source token, in order."""

@@ -2,7 +2,9 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from conveyor.errors import RunError
 
 # A letter stands for so many phonemes at most: x for K S.
 _MOST = 2
@@ -22,17 +24,25 @@ class LetterSounds:
     letters of its word, the more the nearer they stand.
 
     Args:
-        words: the letters of each word.
-        phonemes: of each word.
-        rounds: of EM.
+        best: the phonemes that each letter stands for.
     """
 
-    def __init__(
-        self,
+    def __init__(self, best: Mapping[str, Sequence[str]]) -> None:
+        self.best = {letter: tuple(sound) for letter, sound in best.items()}
+
+    @staticmethod
+    def of(
         words: Sequence[Sequence[str]],
         phonemes: Sequence[Sequence[str]],
         rounds: int = ROUNDS,
-    ) -> None:
+    ) -> "LetterSounds":
+        """Return the sounds that are learned from words.
+
+        Args:
+            words: the letters of each word.
+            phonemes: of each word.
+            rounds: of EM.
+        """
         pairs = [
             (letters, sounds)
             for letters, sounds in zip(words, phonemes, strict=True)
@@ -54,10 +64,25 @@ class LetterSounds:
                 aligned = _aligned(letters, sounds, chances)
                 for letter, chunk in zip(letters, aligned, strict=True):
                     counts[letter][chunk] += 1
-        self.best: dict[str, _Sound] = {
+        best: dict[str, _Sound] = {
             letter: min(seen, key=lambda chunk: (-seen[chunk], chunk))
             for letter, seen in counts.items()
         }
+        return LetterSounds(best)
+
+    @staticmethod
+    def described(described: object) -> "LetterSounds":
+        """Return the sounds of a run's record, which holds ``best``.
+
+        Raises:
+            RunError: the record is corrupt.
+        """
+        if not isinstance(described, dict) or not all(
+            isinstance(sound, list | tuple) and all(isinstance(each, str) for each in sound)
+            for sound in described.values()
+        ):
+            raise RunError("what the run was fitted on is corrupt: the sounds of letters.")
+        return LetterSounds(described)
 
     def pronounce(self, letters: Sequence[str]) -> list[str]:
         """Return the phonemes of a word, letter by letter; none for a letter never seen."""

@@ -1,5 +1,7 @@
 """The task ``pronounce``: the letters of a word into its phonemes."""
 
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,7 +14,7 @@ from conveyor.pages.words import Words
 from conveyor.tasks.drawn_parts import TEST, VALIDATION
 from conveyor.tasks.pairs.judge import Judge
 from conveyor.tasks.pairs.judged_pairs import JudgedPairs
-from conveyor.tasks.pairs.prepared_pairs import Sides, prepare_pairs
+from conveyor.tasks.pairs.prepared_pairs import Asked, Sides, prepare_pairs
 from conveyor.tasks.pairs.translator import Translator
 from conveyor.tasks.pronounce.letter_sounds import LetterSounds
 from conveyor.tasks.pronounce.pronounce_settings import PronounceSettings
@@ -28,7 +30,6 @@ class Pronouncing(JudgedPairs):
     the share of wrong words."""
 
     name = "pronounce"
-    learned_baselines = (LETTERS,)
     metric: Metric = WORDS
     loss = "nats per phoneme"
     next_command = ("predict", "-")
@@ -62,19 +63,39 @@ class Pronouncing(JudgedPairs):
         """Read words and pronunciations, or words."""
         return read_pronunciations(source, stress=bool(data.stress), paired=paired)
 
+    @cached_property
+    def _sounds(self) -> LetterSounds:
+        """What letters sound like, by the training set."""
+        rows = self.prepared.rows
+        return LetterSounds.of(
+            [row.source_tokens for row in rows], [row.target_tokens for row in rows]
+        )
+
+    def fitted_on(self) -> dict[str, Any]:
+        """Return what later commands need: also what letters sound like."""
+        return {**super().fitted_on(), "letters": self._sounds.best}
+
+    @classmethod
+    def not_kept(cls, fitted: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the baseline where an earlier version has fitted the run."""
+        return () if fitted.get("letters") else (LETTERS,)
+
+    @classmethod
+    def kept_answers(
+        cls, asked: Asked, sides: Sides, fitted: Mapping[str, Any]
+    ) -> dict[str, list[str]]:
+        """Return what each letter sounds like most often, one after the other."""
+        if not fitted.get("letters"):
+            return {}
+        sounds = LetterSounds.described(fitted["letters"])
+        return {
+            LETTERS: [" ".join(sounds.pronounce(sides.source.tokens(word))) for word in asked.shown]
+        }
+
     def baseline_answers(self) -> dict[str, list[str]]:
         """Return what each letter sounds like most often, one after the other."""
         prepared = self.prepared
-        sounds = LetterSounds(
-            [row.source_tokens for row in prepared.rows],
-            [row.target_tokens for row in prepared.rows],
-        )
-        tokenizer = prepared.sides.source
-        return {
-            LETTERS: [
-                " ".join(sounds.pronounce(tokenizer.tokens(word))) for word in prepared.asked.shown
-            ]
-        }
+        return self.kept_answers(prepared.asked, prepared.sides, {"letters": self._sounds.best})
 
 
 def _sides(source: Tokenizer, target: Tokenizer) -> Sides:

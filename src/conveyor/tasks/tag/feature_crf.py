@@ -3,13 +3,17 @@ that one with a network has to beat (Lafferty, McCallum & Pereira 2001)."""
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from conveyor.networks.crf import CRF, Transitions
+from conveyor.networks.kept_arrays import array_of
+from conveyor.tasks.known_keys import long_hash
 from conveyor.tasks.tag.sentence_reader import syllables_of
 
 # How it is fitted: passes over the training set, sentences in a batch, the rate at the start.
@@ -20,6 +24,9 @@ _PENALTY = 1e-2
 
 # Letters of the ends of a word that are features.
 _ENDS = 4
+
+# A run keeps so many weights of a field at most, which are 32 MB.
+MOST_KEPT = 4_000_000
 
 # What answers at once.
 _SENTENCES_AT_ONCE = 256
@@ -71,16 +78,23 @@ class FeatureCRF(nn.Module):
     """A linear-chain CRF whose emissions are sums of weights of features.
 
     Args:
-        features: that it knows.
+        features: that it knows; their hashes, where ``hashed``.
         count: how many tags there are.
         allowed: which may follow each other in an answer; None for all.
+        hashed: whether features are known by their hashes.
     """
 
     def __init__(
-        self, features: Iterable[str], count: int, allowed: Transitions | None = None
+        self,
+        features: Iterable[Any],
+        count: int,
+        allowed: Transitions | None = None,
+        *,
+        hashed: bool = False,
     ) -> None:
         super().__init__()
-        self.places = {name: place for place, name in enumerate(features, 1)}
+        self.places = {feature: place for place, feature in enumerate(features, 1)}
+        self._hashed = hashed
         self.weights = nn.EmbeddingBag(
             len(self.places) + 1, count, mode="sum", padding_idx=0, sparse=True
         )
@@ -116,7 +130,10 @@ class FeatureCRF(nn.Module):
 
     def _numbers(self, features: Sequence[Sequence[str]]) -> Tensor:
         """Return the numbers of features, [T, features], 0 for those that are not known."""
-        rows = [[self.places.get(name, 0) for name in names] for names in features]
+        if self._hashed:
+            rows = [[self.places.get(long_hash(name), 0) for name in names] for names in features]
+        else:
+            rows = [[self.places.get(name, 0) for name in names] for names in features]
         return torch.tensor(rows, dtype=torch.long)
 
     def _scores(self, numbers: Tensor) -> Tensor:
@@ -173,3 +190,39 @@ class FeatureCRF(nn.Module):
             for row, number in enumerate(batch):
                 answers[number] = tags[: lengths[row], row].tolist()
         return answers
+
+    def description(self) -> dict[str, Any] | None:
+        """Return what ``described`` reads: arrays, and no text; None for a field that is too large
+        to be kept."""
+        if self.weights.weight.numel() > MOST_KEPT:
+            return None
+        keys = self.places if self._hashed else map(long_hash, self.places)
+        tensors = {"weights": self.weights.weight, **dict(self.crf.named_parameters())}
+        return {
+            "features": np.fromiter(keys, np.int64, len(self.places)),
+            **{name: each.detach().double().numpy() for name, each in tensors.items()},
+        }
+
+    @staticmethod
+    def described(
+        described: Mapping[str, Any], count: int, allowed: Transitions | None, where: str
+    ) -> "FeatureCRF":
+        """Return the field of a description.
+
+        Args:
+            described: see ``description``.
+            count: how many tags there are.
+            allowed: which may follow each other in an answer; None for all.
+            where: what it is of, for errors.
+
+        Raises:
+            RunError: the description is none.
+        """
+        features = array_of(described, "features", (None,), np.int64, where)
+        field = FeatureCRF(features.tolist(), count, allowed, hashed=True)
+        tensors = {"weights": field.weights.weight, **dict(field.crf.named_parameters())}
+        with torch.no_grad():
+            for name, parameter in tensors.items():
+                array = array_of(described, name, tuple(parameter.shape), np.float64, where)
+                parameter.copy_(torch.from_numpy(array))
+        return field

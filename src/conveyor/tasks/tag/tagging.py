@@ -114,6 +114,7 @@ class Tagging(Task[Tagger]):
             "known": packed_hashes(known),
             "frequent": self._frequent.description(),
             "intent": self._frequent_intent,
+            "field": None if self._field is None else self._field.description(),
             "sample": list(self.asked.sentences[0].words),
         }
 
@@ -128,18 +129,19 @@ class Tagging(Task[Tagger]):
         return min(counts, key=lambda intent: (-counts[intent], intent))
 
     @cached_property
+    def _field(self) -> FeatureCRF | None:
+        """The field that has learned from the training set; None where there are too many tags."""
+        tags = self.prepared.tags
+        if len(tags) > MOST_TOGETHER:
+            return None
+        allowed = Transitions.iob2(tags) if self.prepared.iob2 else None
+        return FeatureCRF.fit(self.train.words, self.train.tags, len(tags), allowed=allowed)
+
+    @cached_property
     def _baseline_tags(self) -> dict[str, Tags]:
         """The tags that each baseline says of the test set."""
-        prepared, words, frequent = self.prepared, self.asked.words, self._frequent
-        of_frequent: dict[str, Tags] = {MOST_FREQUENT: [frequent.tags(each) for each in words]}
-        if len(prepared.tags) > MOST_TOGETHER:
-            return of_frequent
-        allowed = Transitions.iob2(prepared.tags) if prepared.iob2 else None
-        field = FeatureCRF.fit(
-            self.train.words, self.train.tags, len(prepared.tags), allowed=allowed
-        )
-        of_field = [[prepared.tags[tag] for tag in tags] for tags in field.answer(words)]
-        return {FEATURE_CRF: of_field, **of_frequent}
+        words = self.asked.words
+        return _simple_tags(self._field, self._frequent, self.prepared.tags, words)
 
     def _score_of(self, predicted: Tags) -> float:
         gold = [sentence.tags for sentence in self.asked.sentences]
@@ -205,15 +207,20 @@ class Tagging(Task[Tagger]):
         leaks = told_leaks([key_of(each) for each in sentences], fitted, say, "sentence")
         words = [sentence.words for sentence in sentences]
         scored = ScoredTags(network, sentences, network.answer(words, sure=True), leaks)
-        if len(network.tags) <= MOST_TOGETHER:
+        field, kept = None, fitted.get("field")
+        if kept is not None:
+            allowed = Transitions.iob2(network.tags) if network.iob2 else None
+            where = "what the run was fitted on"
+            field = FeatureCRF.described(kept, len(network.tags), allowed, where)
+        elif len(network.tags) <= MOST_TOGETHER:
             tell_not_kept([FEATURE_CRF], say)
         frequent = FrequentTag.described(fitted.get("frequent"))
         right = [sentence.intent == fitted.get("intent") for sentence in sentences]
         return results_of(
             scored,
-            {MOST_FREQUENT: [frequent.tags(each) for each in words]},
+            _simple_tags(field, frequent, network.tags, words),
             {MOST_FREQUENT: sum(right) / len(right)},
-            None,
+            None if field is None else FEATURE_CRF,
         )
 
     @classmethod
@@ -331,6 +338,20 @@ class Tagging(Task[Tagger]):
         if not words:
             raise DataError(f"{named('text')} holds no word. Give one or more.")
         return sentence_of(network, words, given=options.text)
+
+
+def _simple_tags(
+    field: FeatureCRF | None,
+    frequent: FrequentTag,
+    names: Sequence[str],
+    words: Sequence[Sequence[str]],
+) -> dict[str, Tags]:
+    """Return the tags that each baseline says of sentences."""
+    of_frequent: dict[str, Tags] = {MOST_FREQUENT: [frequent.tags(each) for each in words]}
+    if field is None:
+        return of_frequent
+    of_field = [[names[tag] for tag in tags] for tags in field.answer(words)]
+    return {FEATURE_CRF: of_field, **of_frequent}
 
 
 def _settings_of(settings: TagSettings, options: Any, form: str) -> TagSettings:

@@ -14,6 +14,7 @@ from conveyor.errors import DataError, SettingError, counted, named
 from conveyor.pages.frame import sample
 from conveyor.pages.words import Words, cell_text, counted_words, joined, number_text
 from conveyor.tasks.kneser_ney import KneserNey, bits_per_character
+from conveyor.tasks.known_keys import tell_not_kept
 from conveyor.tasks.question import Question
 from conveyor.tasks.read_sequence import ReadSequence
 from conveyor.tasks.results import Metric, Results, Scores, Section
@@ -248,6 +249,7 @@ class LanguageModelling(Task[LanguageModel]):
         if part.unknown:
             what = name if vocabulary.unit == "word" else "character"
             say(f"{counted(part.unknown, what)} of it the run does not know")
+        tell_not_kept([*KNESER_NEY, *BASELINES], say)
         chunks = Chunks(part.numbers, _scoring_streams(len(part)), settings.data.chunk, name)
         uniform = Ngram([], 0, len(vocabulary)).nats([0, 0])  # of any text
         scores = _scores(network, chunks, part, {"uniform": uniform})

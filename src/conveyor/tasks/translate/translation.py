@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 from conveyor.data.paired_texts import PairedTexts, is_table, read_pairs, target_beside
 from conveyor.data.subwords import Subwords
 from conveyor.data.table_source import split_source
-from conveyor.data.token_vocabulary import UNK
 from conveyor.data.tokens import Tokenizer
 from conveyor.data.written_tokens import written
 from conveyor.pages.words import Words
@@ -35,7 +34,6 @@ class Translation(JudgedPairs):
     source becomes, and a dictionary of words. Its score is BLEU."""
 
     name = "translate"
-    learned_baselines = (NEAREST, DICTIONARY)
     metric: Metric = BLEU
     next_command = ("predict", "-")
     judge: ClassVar[Judge] = TranslationJudge()
@@ -96,12 +94,13 @@ class Translation(JudgedPairs):
         return {"from_": self.settings.data.from_}
 
     def fitted_on(self) -> dict[str, Any]:
-        """Return what later commands need: also a dictionary of words, where the network knows not
-        all words of targets."""
-        kept = super().fitted_on()
-        if any(bool((target == UNK).any()) for target in self.train.targets):
-            kept["dictionary"] = self._dictionary.words
-        return kept
+        """Return what later commands need: also a dictionary of words."""
+        return {**super().fitted_on(), "dictionary": self._dictionary.words}
+
+    @classmethod
+    def not_kept(cls, fitted: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the baselines that need the training pairs."""
+        return (NEAREST,) if fitted.get("dictionary") else (NEAREST, DICTIONARY)
 
     @classmethod
     def copying(
@@ -110,27 +109,37 @@ class Translation(JudgedPairs):
         """Return what stands for unknown words, if they may be written."""
         if not getattr(options, "copy", False):
             return None
-        return Copying(texts, (fitted_on or {}).get("dictionary") or {})
+        described = (fitted_on or {}).get("dictionary") or {}
+        return Copying(texts, WordDictionary.described(described).words)
 
     @cached_property
     def _dictionary(self) -> WordDictionary:
         """What words become, by the training pairs."""
         rows = self.prepared.rows[:_DICTIONARY_PAIRS]
         tokens = self._word_tokenizer.tokens
-        return WordDictionary(
+        return WordDictionary.of(
             [tokens(row.source) for row in rows], [tokens(row.target) for row in rows]
         )
 
     @property
     def _word_tokenizer(self) -> Tokenizer:
-        """Cuts texts into what the baselines know: words, where the network reads pieces."""
-        source = self.prepared.sides.source
-        return Tokenizer("word" if source.unit == "subword" else source.unit, source.lower)
+        """Cuts texts into what the baselines know."""
+        return _word_tokenizer_of(self.prepared.sides)
 
     @classmethod
-    def simple_answers(cls, asked: Asked) -> dict[str, list[str]]:
-        """Return the copies of sources."""
-        return {COPY: list(asked.shown)}
+    def kept_answers(
+        cls, asked: Asked, sides: Sides, fitted: Mapping[str, Any]
+    ) -> dict[str, list[str]]:
+        """Return what the dictionary of a run says word by word, if there is one, and the copies
+        of sources."""
+        copies = {COPY: list(asked.shown)}
+        if not fitted.get("dictionary"):
+            return copies
+        dictionary = WordDictionary.described(fitted["dictionary"])
+        tokenizer = _word_tokenizer_of(sides)
+        tokens = [tokenizer.tokens(text) for text in asked.shown]
+        translations = [written(dictionary.translate(each), tokenizer.unit) for each in tokens]
+        return {DICTIONARY: translations, **copies}
 
     def baseline_answers(self) -> dict[str, list[str]]:
         """Return copies, the targets of the nearest training sources, and what a dictionary says
@@ -138,13 +147,18 @@ class Translation(JudgedPairs):
         prepared = self.prepared
         rows, asked, tokenizer = prepared.rows, prepared.asked, self._word_tokenizer
         nearest = NearestSource([words_and_pairs(tokenizer.tokens(row.source)) for row in rows])
-        dictionary, unit = self._dictionary, tokenizer.unit
-        tokens = [tokenizer.tokens(text) for text in asked.shown]
+        sources = [words_and_pairs(tokenizer.tokens(text)) for text in asked.shown]
         return {
-            NEAREST: [rows[nearest.find(words_and_pairs(each))].target for each in tokens],
-            DICTIONARY: [written(dictionary.translate(each), unit) for each in tokens],
-            **self.simple_answers(asked),
+            NEAREST: [rows[nearest.find(each)].target for each in sources],
+            **self.kept_answers(asked, prepared.sides, {"dictionary": self._dictionary.words}),
         }
+
+
+def _word_tokenizer_of(sides: Sides) -> Tokenizer:
+    """Return what cuts sources into what the baselines know: words, where the network reads
+    pieces."""
+    source = sides.source
+    return Tokenizer("word" if source.unit == "subword" else source.unit, source.lower)
 
 
 def _sides(source: Tokenizer, target: Tokenizer, joint: bool) -> Sides:
