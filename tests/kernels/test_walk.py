@@ -151,8 +151,10 @@ def _single(values: Tensor) -> Tensor:
 
 @each_cell
 @pytest.mark.parametrize("size", list(SIZES))
-def test_it_agrees_with_the_reference(name: str, size: str) -> None:
+def test_it_agrees_with_the_reference(name: str, size: str, request: pytest.FixtureRequest) -> None:
     """Sequences of different lengths, with memories of different numbers of places."""
+    if size == "small":
+        request.getfixturevalue("code_of_users")
     Problem(name, size).agrees()
 
 

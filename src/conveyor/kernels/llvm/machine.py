@@ -7,6 +7,7 @@ many numbers fit into a register and how many registers there are.
 import os
 import platform
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -121,18 +122,22 @@ _PASSES = (
 )
 
 
-def _optimised(text: str, target: binding.TargetMachine) -> binding.ModuleRef:
+def _optimised(
+    text: str, target: binding.TargetMachine, names: Sequence[str] = _PASSES
+) -> binding.ModuleRef:
     module = binding.parse_assembly(text)
     module.verify()
     passes = binding.create_pass_builder(target, binding.create_pipeline_tuning_options())
     manager = binding.create_new_module_pass_manager()
-    for name in _PASSES:
+    for name in names:
         getattr(manager, f"add_{name}_pass")()
     manager.run(module, passes)
     return module
 
 
-def object_code(text: str, machine: Machine, *, level: int = 1) -> bytes:
+def object_code(
+    text: str, machine: Machine, *, level: int = 1, passes: Sequence[str] = _PASSES
+) -> bytes:
     """An object file for a machine, of a module's text.
 
     Args:
@@ -141,13 +146,14 @@ def object_code(text: str, machine: Machine, *, level: int = 1) -> bytes:
         level: how much time LLVM takes to choose instructions, 0 to 3. At 1 it takes a fifth less
             time than at 3; no difference was seen in how long passes run, since their products are
             panels, which are compiled apart.
+        passes: of LLVM that the text goes through first, in their order.
 
     Raises:
         RuntimeError: LLVM does not accept the text; that is a defect of this library.
     """
     with COMPILING:
         target = _target_machine(machine, level)
-        made: bytes = target.emit_object(_optimised(text, target))
+        made: bytes = target.emit_object(_optimised(text, target, passes))
         return made
 
 
