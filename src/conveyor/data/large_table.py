@@ -36,8 +36,8 @@ from conveyor.data.number_column import (
 from conveyor.data.plain_lines import NotPlain, check_lines, unpacked
 from conveyor.data.raw_table import RawTable, is_nameless, is_row_number, label
 from conveyor.data.table_reading import TableReading
-from conveyor.data.time_column import CLOCKS, find_time, note_of_order
-from conveyor.data.time_text import Reading, plain_format, readings, write_time
+from conveyor.data.time_column import CLOCKS, find_time, formats_by, note_of_order
+from conveyor.data.time_text import Reading, readings, write_time
 from conveyor.errors import DataError
 
 # Smaller files are read row by row in a second or two.
@@ -239,7 +239,7 @@ def _read(
         name.lower() in CLOCKS for name in columns if name != time_column
     ):
         raise NotPlain
-    instant, time_format = _instant(sample, time_column, day_first=reading.day_first)
+    instant, time_format = _instant(sample, time_column, reading)
     numbers = list(asked.numbers)
     texts: list[str] = []
     for name in columns if asked.others else ():
@@ -360,14 +360,14 @@ def _fits(text: pl.Expr, mark: str) -> pl.Expr:
     return text.str.contains(f"^(?i:{POINT if mark == '.' else COMMA})$")
 
 
-def _instant(sample: RawTable, name: str, *, day_first: bool) -> tuple[pl.Expr, str]:
+def _instant(sample: RawTable, name: str, reading: TableReading) -> tuple[pl.Expr, str]:
     """Return a column of times as microseconds since 1970, null where there is no time, and how
     the times are written; empty for times that are no texts.
 
     Args:
         sample: the first rows.
         name: of the column.
-        day_first: whether dates begin with the day, where that can be.
+        reading: what the user says of the order of dates.
 
     Raises:
         NotPlain: they can be read in several ways, or name zones.
@@ -379,9 +379,7 @@ def _instant(sample: RawTable, name: str, *, day_first: bool) -> tuple[pl.Expr, 
     if dtype != pl.String:
         raise NotPlain
     first = [text.strip() for text in sample.frame[name].fill_null("").to_list()]
-    formats = [one.fmt for one in readings(first)[0]]
-    if day_first:
-        formats = [fmt for fmt in formats if plain_format(fmt).startswith("%d")] or formats
+    formats = formats_by(reading, [one.fmt for one in readings(first)[0]])
     if len(formats) != 1 or formats[0] not in _TIMES:
         raise NotPlain
     text, fmt = _text(name), formats[0]

@@ -61,6 +61,17 @@ IN_DOUBT = r"^[+-]?[1-9]\d{0,2}\.\d{3}$"
 _PLAIN_FROM = 100.0
 
 
+# What is so, and what is not: 1 and 0 in a column that has no other text.
+_TRUTHS = (
+    ("true", "false"),
+    ("yes", "no"),
+    ("y", "n"),
+    ("có", "không"),
+    ("ja", "nein"),
+    ("oui", "non"),
+)
+
+
 @dataclass(frozen=True)
 class NumberColumn:
     """A column as numbers [T].
@@ -190,8 +201,10 @@ def read_numbers(
             bare = without_signs(column, missing | marked)
             column = bare.texts
         values = column.filter(pl.Series(~missing))
-        if len(values) and values.str.to_lowercase().is_in(["true", "false"]).all():
-            column = column.str.to_lowercase() == "true"
+        small = values.str.to_lowercase()
+        pair = next((pair for pair in _TRUTHS if len(values) and small.is_in(pair).all()), None)
+        if pair is not None:
+            column = column.str.to_lowercase() == pair[0]
         elif reading.decimal:
             column = _without_marks(column, reading.decimal)
         elif values.cast(pl.Float64, strict=False).null_count() or decimal == ",":
@@ -251,8 +264,8 @@ def _some_fraction(texts: pl.Series) -> bool:
     return bool((pointed & ~texts.str.contains(IN_DOUBT)).any())
 
 
-# What people mark rows with.
-_YES_AND_NO = {"x", "y", "n", "yes", "no", "true", "false", "có", "không", "✓", "✔"}
+# Other signs that people mark rows with; rows without one are empty, and may be missing.
+_MARKS = {"x", "✓", "✔", *(word for pair in _TRUTHS for word in pair)}
 
 
 def _remedy(text: str) -> str:
@@ -292,7 +305,7 @@ def checked_numbers(
             f"{text!r} is not a number{_remedy(str(text))}. Correct it, or leave it empty if the "
             "value is missing."
         )
-        if str(text).strip().lower() in _YES_AND_NO:
+        if str(text).strip().lower() in _MARKS:
             what = f"{text!r} is not a number. Write 1 in all rows where it is so, and 0 elsewhere."
         plain = _plain(column.fill_null("")) if column.dtype == pl.String else None
         bare = "" if plain is None else str(without_signs(plain, numbers.missing).texts[row])

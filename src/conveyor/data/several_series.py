@@ -54,6 +54,8 @@ def check_one_per_time(
     rows = len(times)
     if when.max() + 1 == rows:
         return
+    # Equal rows are another mistake, which is reported when the series are named.
+    distinct = raw.frame.n_unique()
     other_names = set(raw.frame.columns) - set(targets) - {time_column, *time_column.split("+")}
     columns = [
         _SeriesNames.of(raw.frame[name]) for name in raw.frame.columns if name in other_names
@@ -69,7 +71,8 @@ def check_one_per_time(
         for column in together:
             codes = codes * column.count + column.codes
         count = len(np.unique(codes))
-        if count <= rows // 2 and len(np.unique(when * (codes.max() + 1) + codes)) == rows:
+        keys_of_rows = when * (codes.max() + 1) + codes
+        if count <= rows // 2 and len(np.unique(keys_of_rows)) == distinct:
             raise _error(raw, time_column, [column.name for column in together], codes, count)
 
 

@@ -68,8 +68,15 @@ class EvenClock(NamedTuple):
     fmt: str
 
 
-def _in_order(raw: RawTable, clock: TimeColumn) -> tuple[list[int], str | None]:
+def _in_order(
+    raw: RawTable, clock: TimeColumn, columns: dict[str, Numbers]
+) -> tuple[list[int], str | None]:
     """Return the indices of the rows in order of time, and a note if the rows are not in it.
+
+    Args:
+        raw: the table.
+        clock: the times of its rows.
+        columns: its numbers.
 
     Raises:
         DataError: a time repeats.
@@ -85,9 +92,18 @@ def _in_order(raw: RawTable, clock: TimeColumn) -> tuple[list[int], str | None]:
                 f"({named('timezone', 'Europe/Berlin')}), or write times with their offset from "
                 "UTC, as 2024-10-27 02:00+01:00."
             )
+            equal = all(
+                values[row] == values[before] or np.isnan(values[[row, before]]).all()
+                for values in columns.values()
+            )
+            alike = (
+                ", and both rows have the same numbers. If one of them is a mistake, pass "
+                f"{named('duplicates', 'last')}, which keeps one"
+            )
             raise DataError(
                 f"{raw.name}, {raw.position(row)}, column {label(clock.name)}: {clock.texts[row]} "
-                f"repeats the time of {raw.position(before)}. Keep one row for each time, let "
+                f"repeats the time of {raw.position(before)}{alike if equal else ''}. Keep one row "
+                f"for each time, let "
                 f"conveyor do so ({named('duplicates', 'sum')}, mean or last), or, where the time "
                 f"stands in several columns, join their names: {named('time', 'year+month')}."
                 + (hint if twice and len({other.hour for other in clock.times}) > 1 else "")
@@ -151,6 +167,7 @@ def _end_of_history(
     known: Sequence[str],
     *,
     fewest: int,
+    clock: TimeColumn | None = None,
 ) -> tuple[int, list[str]]:
     """Return the number of rows up to the last one that holds a target, and notes if more follow.
 
@@ -161,6 +178,7 @@ def _end_of_history(
         rows: for each row in order of time, its index in the table.
         known: the columns that are known ahead.
         fewest: how many rows there must be.
+        clock: the times of the rows, in the order of the table; None names rows by their lines.
 
     Raises:
         DataError: too few rows are left.
@@ -171,8 +189,12 @@ def _end_of_history(
         return len(seen), []
     last = int(np.flatnonzero(seen)[-1])
     rest = range(last + 1, len(seen))
-    where = raw.position(rows[rest[0]])
-    where += f" to {raw.position(rows[rest[-1]])}" if len(rest) > 1 else ""
+    ends = [rows[last], rows[rest[0]], rows[rest[-1]]]
+    # The lines of rows that are not in order of time would say nothing.
+    follow = [*rows[last:]] == [*range(rows[last], rows[last] + len(rest) + 1)]
+    texts = None if clock is None or follow else clock.texts
+    places = [raw.position(row) if texts is None else texts[row] for row in ends]
+    where = places[1] + (f" to {places[2]}" if len(rest) > 1 else "")
     have = "has" if len(rest) == 1 else "have"
     finding = f"the last {counted(len(rest), 'row')} ({where}) {have} no value of " + ", ".join(
         targets
@@ -185,7 +207,7 @@ def _end_of_history(
     filled = [name for name in columns if not np.isnan(columns[name][last + 1 :]).all()]
     unused = [name for name in filled if name not in known]
     are = "is" if len(rest) == 1 else "are"
-    start = f"forecasts begin after {raw.position(rows[last])}"
+    start = f"forecasts begin after {places[0]}"
     what = "the future" if filled else "left out"
     notes = [f"{finding} and {are} {what}: {start}"]
     if unused:
@@ -312,10 +334,12 @@ def in_steps(
     raw, clock, known = columns.raw, columns.clock, columns.known
     order = list(range(len(raw.frame)))
     if clock is not None:
-        order, note = _in_order(raw, clock)
+        order, note = _in_order(raw, clock, columns.numbers)
         notes += [note] if note else []
     numbers = {name: values[order] for name, values in columns.numbers.items()}
-    rows, end_notes = _end_of_history(raw, numbers, columns.targets, order, known, fewest=fewest)
+    rows, end_notes = _end_of_history(
+        raw, numbers, columns.targets, order, known, fewest=fewest, clock=clock
+    )
     notes += end_notes
     if not known:
         order = order[:rows]

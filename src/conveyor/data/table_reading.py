@@ -24,6 +24,8 @@ class TableReading:
         timezone: the zone whose clocks times are of, as Europe/Berlin; empty if the times show it.
         units: of columns, what their numbers are of, which later tables must agree with.
         frequency: the step of the rows, see ``step_of_frequency``; empty if the times show it.
+        time_format: of the times of a run's table, see ``write_time``; dates that can be read in
+            several ways are read in its order. Empty without a run.
     """
 
     decimal: str = ""
@@ -33,6 +35,7 @@ class TableReading:
     timezone: str = ""
     frequency: str = ""
     units: tuple[tuple[str, str], ...] = ()
+    time_format: str = ""
 
     def __post_init__(self) -> None:
         if self.decimal not in {"", ".", ","}:

@@ -18,6 +18,7 @@ from conveyor.data.time_text import (
     Reading,
     is_no_such_time,
     looks_like_time,
+    order_of_date,
     plain_format,
     readings,
     write_time,
@@ -279,16 +280,30 @@ def read_time_column(
             f"{raw.name}, {raw.position(furthest)}, column {label(name)}: {texts[furthest]!r} is "
             f"not a time{form}. {remedy}"
         )
-    if reading.day_first:
-        # Dates that cannot begin with the day are read as they are.
-        possible = [r for r in possible if plain_format(r.fmt).startswith("%d")] or possible
-    chosen, note = _choose(raw, name, texts, possible)
+    formats = formats_by(reading, [r.fmt for r in possible])
+    possible = [r for r in possible if r.fmt in formats]
+    chosen, note = _choose(raw, name, texts, possible, offers_order=not reading.time_format)
     notes = [note] if note else []
     if chosen.fmt.startswith("epoch "):
         units = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
         unit = units[chosen.fmt.removeprefix("epoch ").partition(".")[0]]
         notes.append(f"column {label(name)} is read as {unit} since 1970, in UTC")
     return TimeColumn(name, chosen.times, texts, chosen.fmt, notes)
+
+
+def formats_by(reading: TableReading, formats: Sequence[str]) -> list[str]:
+    """Return those formats of dates that are of the order asked for; all if none is.
+
+    Args:
+        reading: what the user, or a run, says of the order.
+        formats: in which a column can be read.
+    """
+    if reading.day_first:
+        return [fmt for fmt in formats if order_of_date(fmt).startswith("d")] or [*formats]
+    if reading.time_format:
+        order = order_of_date(reading.time_format)
+        return [fmt for fmt in formats if order_of_date(fmt) == order] or [*formats]
+    return [*formats]
 
 
 def _remedy(needed: bool) -> str:
@@ -298,10 +313,17 @@ def _remedy(needed: bool) -> str:
 
 
 def _choose(
-    raw: RawTable, name: str, texts: list[str], possible: list[Reading]
+    raw: RawTable, name: str, texts: list[str], possible: list[Reading], *, offers_order: bool
 ) -> tuple[Reading, str | None]:
     """Return the only reading, or of several the only one in which rows come evenly, and a note on
     it.
+
+    Args:
+        raw: the table.
+        name: of the column.
+        texts: of its times.
+        possible: how they can be read.
+        offers_order: whether an error offers the option that says the order.
 
     Raises:
         DataError: rows come evenly in no reading, or in more than one.
@@ -317,10 +339,12 @@ def _choose(
     if len(even) == 1:
         return even[0], note_of_order(name, texts, even[0], len(possible))
     row = next(n for n in range(len(texts)) if len({r.times[n] for r in possible}) > 1)
+    option = f", or pass {named('day_first', True)} if dates begin with the day"
+    way_out = option if offers_order else ""
     dates = dict.fromkeys(write_time(r.times[row], "%-d %B %Y") for r in possible)
     raise DataError(
         f"{raw.name}, column {label(name)}: {texts[row]!r} can be {' or '.join(dates)}, and no row "
-        f"shows which. {_REMEDY}, or pass {named('day_first', True)} if dates begin with the day."
+        f"shows which. {_REMEDY}{way_out}."
     )
 
 

@@ -300,6 +300,13 @@ def plain_format(fmt: str) -> str:
     return _STYLE.sub("%", fmt)
 
 
+def order_of_date(fmt: str) -> str:
+    """Return in which order a format writes year, month and day: "dmy" of 31/01/2024, "ymd" of
+    2024-01-31."""
+    letters = {"Y": "y", "y": "y", "m": "m", "b": "m", "B": "m", "d": "d"}
+    return "".join(letters.get(letter, "") for letter in re.findall("%(.)", plain_format(fmt)))
+
+
 def _epoch(texts: list[str]) -> Reading | None:
     """Return the times of numbers since 1970, None if the texts are no such numbers."""
     if not texts or not all(re.fullmatch(r"\d{9,19}(\.\d{1,9})?", text) for text in texts):

@@ -160,7 +160,7 @@ def _read(
         fill_gaps=fill_gaps or frame.fill_gaps,
         step=frame.step,
         fewest=fewest,
-        reading=frame.reading,
+        reading=replace(frame.reading, time_format=frame.time_format),
     )
     unknown = [group_label(names) for names in groups.names if names not in frame.number_of]
     left_out = (
