@@ -106,6 +106,40 @@ def test_promotions_are_no_growth() -> None:
     assert _of(series * np.exp(np.arange(250) / 100), promo[:, None], season=7).logarithm
 
 
+def _with_promotions(*, multiply: bool, noise: float) -> tuple[NDArray[np.float64], ...]:
+    """Return 700 days of a shop, and which of them have a promotion: it adds 40 % of the day's
+    level, or the same on all days."""
+    draw = np.random.default_rng(1)
+    promoted = (draw.random(700) < 0.15).astype(float)
+    level = 1000 * np.array([1, 0.95, 1, 1.05, 1.2, 1.6, 0.7])[np.arange(700) % 7]
+    added = 0.4 * (level if multiply else 1000) * promoted
+    shocks = noise * draw.normal(size=700)
+    return (level + added) * (1 + shocks), promoted[:, None]
+
+
+@pytest.mark.parametrize("multiply", [False, True])
+def test_promotions_that_multiply_are_told_from_those_that_add(multiply: bool) -> None:
+    """The noise is in proportion to the level both times, so that it does not tell."""
+    values, promoted = _with_promotions(multiply=multiply, noise=0.05)
+    taken = _of(values, season=7, known=promoted)
+    assert taken.logarithm is multiply
+    (effect,) = taken.effects
+    assert (np.exp(effect) if multiply else effect) == pytest.approx(
+        1.4 if multiply else 400, rel=0.03
+    )
+    # Without what is known ahead, the same series moves by no more where its level is higher.
+    assert not _of(values, season=7).logarithm
+    # Values of 0 have no logarithm.
+    assert not _of(
+        np.append(values, 0.0), season=7, known=np.append(promoted, 0)[:, None]
+    ).logarithm
+
+
+def test_a_column_cannot_multiply_where_rows_are_as_many_as_columns() -> None:
+    values, promoted = _with_promotions(multiply=True, noise=0.0)
+    assert not _of(values[:20], season=7, known=promoted[:20]).logarithm
+
+
 def test_what_is_taken_out_is_put_back() -> None:
     steps = np.arange(120)
     known = (steps % 5 == 0).astype(float)[:, None]

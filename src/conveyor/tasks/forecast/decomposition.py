@@ -40,6 +40,13 @@ _FEWEST_YEARS, _EXPLAINED = 2.0, 0.05
 # be concluded.
 _PROPORTIONAL, _CORRELATED, _BLOCK, _FEWEST_BLOCKS, _APART = 0.5, 0.5, 8, 3, 1.5
 
+# Known columns multiply a series where sums of logarithms explain it with a mean error below this
+# share of that of sums. Of 700 made-up days with a week's season and promotions that add 40 % of
+# each day's level, with noise of 5 %, the share is 0.85 to 0.88 (four seeds); of promotions that
+# add the same on every day it is 1.10 to 1.20. Where noise is 15 % and more, both shares are above
+# 0.98, and neither way is far off.
+_MULTIPLIES = 0.97
+
 # Rounding of float64 over some thousand operations, as a share of a series' deviation.
 _ROUNDING = 1e-9
 
@@ -199,7 +206,9 @@ def decompose(
     if like is None:
         may = positive and bool(observed.min() > 0)
         logarithm = may and (
-            always_logarithm or _grows_without_effects(values, known, steps, beside, season)
+            always_logarithm
+            or _grows_without_effects(values, known, steps, beside, season)
+            or _effects_multiply(values, known, steps, beside)
         )
     else:
         logarithm = like.logarithm
@@ -290,6 +299,33 @@ def _grows_without_effects(
     return grows_with_its_level(without, season)
 
 
+def _effects_multiply(
+    values: Numbers, known: Numbers, steps: NDArray[np.int_], cycles: Sequence[float]
+) -> bool:
+    """Return whether known columns and seasons multiply a series rather than add to it: whether
+    sums of logarithms explain it with a smaller mean error.
+
+    Args:
+        values: the series, [T], above 0; NaN where a value is missing.
+        known: the columns that are known ahead, [T, F].
+        steps: the numbers of the steps, [T].
+        cycles: the lengths of seasons, in steps.
+    """
+    seen = ~np.isnan(values)
+    design = np.concatenate([_trend_and_seasons(steps, cycles), known], 1)[seen]
+    if not known.shape[1] or len(design) <= 2 * design.shape[1]:
+        return False
+    observed = values[seen]
+
+    def explained(level: Numbers) -> Numbers:
+        return np.asarray(design @ np.linalg.lstsq(design, level, rcond=None)[0])
+
+    added = np.abs(observed - explained(observed)).mean()
+    with np.errstate(over="ignore"):
+        multiplied = np.abs(observed - np.exp(explained(np.log(observed)))).mean()
+    return bool(multiplied < _MULTIPLIES * added)
+
+
 def grows_with_its_level(values: Numbers, season: int) -> bool:
     """Return whether a series moves in proportion to its level, so that its logarithm is what moves
     evenly.
@@ -331,6 +367,20 @@ def _change(rest: Numbers) -> float:
         return moved if moved > 0 else float(np.nanstd(rest))
 
 
+def _trend_and_seasons(steps: NDArray[np.int_], cycles: Sequence[float]) -> Numbers:
+    """Return the columns of a regression on a trend and seasons, [T, columns]."""
+    time = (steps - steps.mean()) / max(len(steps), 1)
+    columns = [np.ones(len(steps)), time, time**2]
+    for cycle in cycles:
+        if 2 * cycle > len(steps):
+            continue
+        if cycle == round(cycle) and cycle <= LONGEST_FIGURE // 7:
+            columns += [(steps % cycle == phase).astype(float) for phase in range(1, int(cycle))]
+        else:
+            columns += list(Wave.design(steps, cycle).T)
+    return np.stack(columns, 1)
+
+
 def _effects(
     level: Numbers, known: Numbers, steps: NDArray[np.int_], cycles: Sequence[float]
 ) -> tuple[float, ...]:
@@ -341,16 +391,7 @@ def _effects(
     none = tuple([0.0] * count)
     if not count or not seen.any():
         return none
-    time = (steps - steps.mean()) / max(len(steps), 1)
-    beside = [np.ones(len(steps)), time, time**2]
-    for cycle in cycles:
-        if 2 * cycle > len(steps):
-            continue
-        if cycle == round(cycle) and cycle <= LONGEST_FIGURE // 7:
-            beside += [(steps % cycle == phase).astype(float) for phase in range(1, int(cycle))]
-        else:
-            beside += list(Wave.design(steps, cycle).T)
-    nuisance = np.stack(beside, 1)[seen]
+    nuisance = _trend_and_seasons(steps, cycles)[seen]
     basis, _ = np.linalg.qr(nuisance)
     target = level[seen] - basis @ (basis.T @ level[seen])
     columns = known[seen] - basis @ (basis.T @ known[seen])
