@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from conveyor.data.raw_table import read_raw
 from tests.cli.conftest import QUICK_FORECAST, Cli, Ran
 from tests.cli.test_bad_input import refused
 from tests.handwritten import write_handwriting
@@ -367,6 +368,29 @@ def test_one_is_no_plural(cli: Cli, series: Path) -> None:
     assert "season of the baselines: 1 step\n" in ran.out
     assert not re.search(r"\b1 \w+s\b", ran.out.split("epoch")[0])
     assert "wrote 1 row to next.csv" in cli("predict", "run", "--out", "next.csv").out
+
+
+def test_the_ending_of_a_name_says_what_is_written(
+    cli: Cli, forecast_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CSV, a workbook whose numbers are numbers, or Parquet; and no other spreadsheet, which a
+    spreadsheet program could not open."""
+    assert cli("predict", forecast_run, "--out", "next.csv").code == 0
+    expected = pl.read_csv("next.csv")
+    for name in ("next.xlsx", "NEXT.XLSX", "next.parquet"):
+        ran = cli("predict", forecast_run, "--out", name)
+        assert f"wrote {len(expected)} rows to {name}" in ran.out
+        frame = read_raw(Path(name)).frame
+        assert frame.columns == expected.columns
+        np.testing.assert_allclose(frame["value"].to_numpy(), expected["value"].to_numpy())
+    ran = cli("predict", forecast_run, "--out", "next.ods")
+    refused(ran, "--out ends with .ods, which is not written")
+    assert not Path("next.ods").exists()
+    with monkeypatch.context() as patch:
+        patch.setattr("conveyor.data.table_file.find_spec", lambda name: None)
+        refused(
+            cli("predict", forecast_run, "--out", "other.xlsx"), "pip install 'conveyor[tables]'"
+        )
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -47,7 +47,11 @@ def _predict(
     *,
     out: Annotated[
         Path | None,
-        typer.Option(help="Write the answer here, not to the screen.", rich_help_panel=OUTPUT),
+        typer.Option(
+            help="Write the answer here, not to the screen: answer.csv, or a table as .xlsx or "
+            ".parquet.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     chart: Annotated[
         Path | None,
@@ -63,6 +67,7 @@ def _predict(
     a file reads lines, or hears sound, and answers at once."""
     from conveyor.cli.output import remark, say
     from conveyor.data.files import write_output
+    from conveyor.data.table_file import check_table_file, in_file
     from conveyor.pages.words import language_of
 
     options = given_values(context, _PREDICTING)
@@ -71,6 +76,8 @@ def _predict(
         answer = _answer_sound if fitted.hears else _answer_lines
         answer(fitted, options, out, chart)
         return
+    ending = "" if out is None else out.suffix.lower()
+    check_table_file(ending)
     frame = find_run(run, data).predict(
         data, chart=chart, language=language_of(language), say=remark, **options
     )
@@ -78,12 +85,12 @@ def _predict(
         remark(f"wrote {chart}")
     # A text is a file as it is to be written.
     is_text = isinstance(frame, str)
-    csv = frame if is_text else frame.write_csv()
+    check_table_file(ending, text=is_text)
     if out is None:
-        sys.stdout.write(csv)
+        sys.stdout.write(frame if is_text else frame.write_csv())
     else:
-        write_output(out, csv.encode())
-        wrote = counted(csv.count("\n"), "line") if is_text else counted(len(frame), "row")
+        write_output(out, frame.encode() if is_text else in_file(frame, ending))
+        wrote = counted(frame.count("\n"), "line") if is_text else counted(len(frame), "row")
         say(f"wrote {wrote} to {out}")
 
 
@@ -181,11 +188,12 @@ def _update(
 
     results = find_run(run, data).update(data, say=say, **given_values(context, _UPDATING))
     if results is None:
-        say("no forecast of these rows is over yet: there is nothing to score")
-        return
-    console.print(score_table(results.scores))
-    for scores in results.scores:
-        say(scores.verdict.en)
+        say("no forecast of these rows has reached its horizon yet: there is nothing to score")
+    else:
+        console.print(score_table(results.scores))
+        for scores in results.scores:
+            say(scores.verdict.en)
+    say(f"The report is still that of the fit. Charts: conveyor predict {run} --chart next.html")
 
 
 def _generate(
