@@ -110,7 +110,7 @@ def test_predict_draws_what_it_writes(cli: Cli, forecast_run: Path, tmp_path: Pa
     assert ran.out == cli("predict", forecast_run).out
     text = page.read_text(encoding="utf-8")
     assert '<html lang="vi">' in text
-    assert "Expect value of about" in text
+    assert "expect value of about" in text
     last = ran.out.splitlines()[-1].split(",")[0]
     assert last in text
     refused(cli("predict", forecast_run, "--chart", tmp_path / "next.svg"), "with .html or .png")

@@ -153,3 +153,23 @@ def test_a_frame_is_not_changed_by_a_file_of_it(tmp_path: Path) -> None:
         path = tmp_path / f"table{ending}"
         path.write_bytes(in_file(frame, ending))
         assert read_raw(path).frame["sold"].cast(pl.Float64).to_list() == [1.25, 1234.5]
+
+
+def test_a_picture_marks_the_promotions(
+    run: tuple[str, conveyor.Run, Heard], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = pytest.importorskip("matplotlib.figure", reason="the extra charts is not installed")
+    labels: list[str] = []
+    draw = figures.Figure.legend
+
+    def legend(figure: Any, handles: list[Any], names: list[str], **how: Any) -> Any:
+        labels.extend(names)
+        marks = handles[names.index("promo")]
+        assert len(marks.get_xdata()) > 5
+        return draw(figure, handles, names, **how)
+
+    monkeypatch.setattr(figures.Figure, "legend", legend)
+    *_, fitted, _ = run
+    fitted.predict(chart=tmp_path / "next.png", language="vi")
+    assert labels == ["dải 80 %", "thực tế", "dự báo", "promo"]
+    assert (tmp_path / "next.png").stat().st_size > 10_000

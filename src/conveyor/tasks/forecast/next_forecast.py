@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conveyor.data.group_names import group_label, listed
+from conveyor.data.holiday_columns import holiday_names
 from conveyor.data.time_text import read_time
 from conveyor.data.timeline import Step
 from conveyor.errors import DataError, RunError, counted
@@ -30,6 +31,9 @@ Numbers = NDArray[np.float64]
 
 # Of the past so many horizons are drawn, and so many steps at least.
 _HORIZONS, _FEWEST = 4, 40
+
+# Events are marked where they are rarer than this, of so many columns.
+_NOW_AND_THEN, MOST_EVENTS = 0.5, 3
 
 # Of so many groups at once what is known ahead is put together.
 _AT_ONCE = 1_000
@@ -66,6 +70,24 @@ class End(NamedTuple):
         forecast."""
         frame = self.frame
         return min(max(_HORIZONS * frame.horizon, _FEWEST, frame.history), len(self.panel))
+
+    def events(self, back: int, ahead: int) -> dict[str, list[int]]:
+        """Return on which of the last ``back`` rows and of the ``ahead`` next steps there is a
+        holiday, or a planned event whose column is 0 or 1, by its name: the first few that come now
+        and then."""
+        frame, rows = self.frame, len(self.panel)
+        shown = self.panel.known[rows - back : rows + ahead]
+        holiday = frame.calendar.holidays and holiday_names(frame.calendar.holidays)[0]
+        events: dict[str, list[int]] = {}
+        for number, name in enumerate(frame.known):
+            if name not in (*frame.known_of_table, holiday):
+                continue
+            column = shown[:, number]
+            seen = column[~np.isnan(column)]
+            if set(seen) == {0.0, 1.0} and seen.mean() < _NOW_AND_THEN:
+                event = "holiday" if name == holiday else name
+                events[event] = np.flatnonzero(column == 1).tolist()
+        return dict(list(events.items())[:MOST_EVENTS])
 
     def lacking(self, steps: int | None = None) -> list[tuple[str, int]]:
         """Return the columns known ahead that lack a value in the steps to come, each with its

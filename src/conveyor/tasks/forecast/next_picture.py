@@ -7,6 +7,7 @@ from typing import Any
 
 from conveyor.data.files import write_output
 from conveyor.errors import SettingError, counted, named
+from conveyor.pages.glossary import name_of
 from conveyor.pages.words import Language, Words, number_text
 from conveyor.tasks.forecast.comparison import medians
 from conveyor.tasks.forecast.forecast_csv import GroupForecast
@@ -17,7 +18,10 @@ from conveyor.tasks.forecast.next_forecast import End
 MOST_DRAWN, _BESIDE = 12, 3
 
 # The colours of pages, see ``pages.frame``.
-_OURS, _TRUTH = "#0072B2", "#111111"
+_OURS, _TRUTH, _EVENT = "#0072B2", "#111111", "#D55E00"
+
+# The signs of holidays and planned events.
+_SIGNS = ("D", "s", "^")
 
 # How matplotlib's ``ConciseDateFormatter`` writes years, months, days, hours, minutes and seconds:
 # at the ticks, at those that begin a larger unit, and the rest at the end of the axis.
@@ -85,7 +89,15 @@ def draw_next(
         axis.set_title(title, parse_math=False)  # "$" is a currency here
     for axis in axes[len(shown) :]:
         axis.set_axis_off()
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    # The first series may have no event that another has.
+    entries = {
+        label: handle
+        for axis in axes[: len(shown)]
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        [*entries.values()], [*entries], loc="outside lower center", ncols=min(len(entries), 6)
+    )
     left = len(series) - len(shown)
     if left:
         note = Words(
@@ -116,6 +128,18 @@ def _draw(axis: Any, end: End, forecast: GroupForecast, target: int, language: L
     )
     axis.plot(past, end.panel.targets[rows - back :, target], color=_TRUTH, lw=1.2, label=truth)
     axis.plot(future, medians(quantiles), color=_OURS, lw=2, label=middle)
+    moments = [*past, *future]
+    values = [*end.panel.targets[rows - back :, target], *medians(quantiles)]
+    for sign, (name, places) in zip(_SIGNS, end.events(back, len(future)).items(), strict=False):
+        event = getattr(name_of(name), language)
+        axis.plot(
+            [moments[place] for place in places],
+            [values[place] for place in places],
+            sign,
+            color=_EVENT,
+            markerfacecolor="none",
+            label=event.replace("$", r"\$"),
+        )
     # By itself matplotlib writes 2.5 at an axis and 1e6 above it.
     axis.yaxis.set_major_formatter(
         lambda value, _place: getattr(number_text(value, ".6g"), language)

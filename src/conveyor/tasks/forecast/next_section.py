@@ -8,7 +8,6 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from conveyor.data.group_names import group_label
-from conveyor.data.holiday_columns import holiday_names
 from conveyor.pages.frame import BAND, BASELINE, DECIMALS, OURS, TRUTH, chart, paragraph, time_axis
 from conveyor.pages.words import Words, cell_text, counted_words, joined
 from conveyor.tasks.forecast.comparison import medians
@@ -21,10 +20,8 @@ from conveyor.tasks.results import Section
 
 Numbers = NDArray[np.float64]
 
-# Events are marked where they are rarer than this, of so many columns, each with a sign.
-_NOW_AND_THEN = 0.5
+# The signs of events, in their order.
 _SIGNS = ("diamond-open", "square-open", "triangle-up-open")
-_MOST_EVENTS = len(_SIGNS)
 
 # Of many series so many are drawn, and so many are listed at once.
 _MOST_DRAWN, _AT_ONCE = 4, 8
@@ -82,8 +79,8 @@ def _table(
     series: Sequence[tuple[GroupForecast, int]],
     totals: Mapping[int, Numbers | None],
 ) -> str:
-    """Return the table of the forecasts of the last step, and of the sums of all steps where they
-    are known.
+    """Return the table of the forecasts of the next step with their bands, and of the sums of all
+    steps where they are known.
 
     Args:
         frame: the model's frame.
@@ -92,24 +89,28 @@ def _table(
             known.
     """
     rows, summed = [], any(total is not None for total in totals.values())
-    ends = {forecast.times[-1] for forecast, _ in series[:MOST_SHOWN]}
+    steps = max(len(forecast.times) for forecast, _ in series[:MOST_SHOWN])
+    summed = summed and steps > 1
+    begins = {forecast.times[0] for forecast, _ in series[:MOST_SHOWN]}
     for forecast, target in series[:MOST_SHOWN]:
         number = forecast.group * len(frame.targets) + target
-        quantiles, decomposition = forecast.quantiles[:, target], frame.series[number]
-        last, total = quantiles[-1], totals.get(forecast.group)
-        # Of the sums more is to be known than of the last step, whose band the charts show.
-        of = last if total is None else total[target]
-        both = [medians(last)] + [medians(of)] * (total is not None)
-        cells = [rounded(float(value), decomposition) for value in (*both, of[0], of[-1])]
-        # Where all end together, the sentence above gives the time.
-        time = [forecast.times[-1]] * (len(ends) > 1)
+        step, total = forecast.quantiles[0, target], totals.get(forecast.group)
+        shown_of = [step] if total is None or not summed else [step, total[target]]
+        cells = [
+            rounded(float(value), frame.series[number])
+            for quantiles in shown_of
+            for value in (medians(quantiles), quantiles[0], quantiles[-1])
+        ]
+        cells += [""] * (3 * (1 + summed) - len(cells))
+        # Where all begin together, the sentence above gives the time.
+        time = [forecast.times[0]] * (len(begins) > 1)
         rows.append([frame.labels[number], *time, *cells])
-    columns = ["forecast", "sum", "sum from", "sum to"] if summed else ["forecast", "from", "to"]
-    titles = ["", *["time"] * (len(ends) > 1), *columns]
+    columns = ["forecast", "from", "to"] + ["sum", "sum from", "sum to"] * summed
+    titles = ["", *["time"] * (len(begins) > 1), *columns]
     shown = series_table(titles, rows, _AT_ONCE)
-    if len(ends) == 1:
+    if len(begins) == 1:
         first, _ = series[0]
-        shown = paragraph(_last_step(first, summed=summed)) + shown
+        shown = paragraph(_next_step(first, frame.levels[0], summed=summed)) + shown
     left = len(series) - MOST_SHOWN
     if left > 0:
         other = counted_words(left, "series", "chuỗi", "series")
@@ -122,21 +123,20 @@ def _table(
     return shown
 
 
-def _last_step(forecast: GroupForecast, *, summed: bool) -> Words:
-    """Return what a table of forecasts that end together shows.
+def _next_step(forecast: GroupForecast, level: int, *, summed: bool) -> Words:
+    """Return what a table of forecasts that begin together shows.
 
     Args:
         forecast: one of them.
+        level: of the bands, in percent.
         summed: whether the table has the sums of all steps, too.
     """
-    steps, last = len(forecast.times), forecast.times[-1]
-    if steps == 1:
-        return Words(f"The forecast of {last}.", f"Dự báo cho {last}.")
-    also = f", and the sum of all {steps} steps" * summed
-    also_vi = f", và tổng của cả {steps} bước" * summed
+    steps, first, last = len(forecast.times), forecast.times[0], forecast.times[-1]
+    also = f", and the sum of all {steps} steps up to {last}" * summed
+    also_vi = f", và tổng của cả {steps} bước đến {last}" * summed
     return Words(
-        f"The forecast of the last step, {last}{also}.",
-        f"Dự báo cho bước cuối, {last}{also_vi}.",
+        f"The forecast of the next step, {first}{also}, each with its {level} % band.",
+        f"Dự báo cho bước tiếp theo, {first}{also_vi}, kèm dải {level} %.",
     )
 
 
@@ -150,42 +150,25 @@ def _of_series(end: End, forecast: GroupForecast, target: int) -> str:
         end.moments(back, len(forecast.times)),
         (frame.targets[target], f"{frame.levels[0]} % band"),
         identity=f"next{forecast.group * len(frame.targets) + target}",
-        events=_events(end, back, len(forecast.times)),
+        events=end.events(back, len(forecast.times)),
     )
 
 
-def _events(end: End, back: int, ahead: int) -> dict[str, list[int]]:
-    """Return on which of the last ``back`` rows and of the ``ahead`` next steps there is a holiday,
-    or a planned event whose column is 0 or 1, by its name: the first few that come now and
-    then."""
-    frame, rows = end.frame, len(end.panel)
-    shown = end.panel.known[rows - back : rows + ahead]
-    holiday = frame.calendar.holidays and holiday_names(frame.calendar.holidays)[0]
-    events: dict[str, list[int]] = {}
-    for number, name in enumerate(frame.known):
-        if name not in (*frame.known_of_table, holiday):
-            continue
-        column = shown[:, number]
-        if set(column[~np.isnan(column)]) == {0.0, 1.0} and np.nanmean(column) < _NOW_AND_THEN:
-            events["holiday" if name == holiday else name] = np.flatnonzero(column == 1).tolist()
-    return dict(list(events.items())[:_MOST_EVENTS])
-
-
 def _said(frame: ForecastFrame, number: int, forecast: GroupForecast) -> Words:
-    """Return what is to be expected of a series, in a sentence."""
+    """Return what is to be expected of a series at its next step, in a sentence."""
     target = number % len(frame.targets)
     quantiles, level = forecast.quantiles[:, target], frame.levels[0]
     low, middle, high = (
         cell_text(rounded(float(value), frame.series[number]))
-        for value in (quantiles[-1, 0], medians(quantiles)[-1], quantiles[-1, -1])
+        for value in (quantiles[0, 0], medians(quantiles)[0], quantiles[0, -1])
     )
     names = group_label(frame.groups[forecast.group])
     called = frame.targets[target]
     of_en, of_vi = (f"{called} of {names}", f"{called} của {names}") if names else (called, called)
-    ahead = forecast.times[-1]
+    ahead = forecast.times[0]
     often, often_vi = _often(level)
     return Words(
-        f"Expect {of_en} of about {middle.en} at {ahead}, and {often} between {low.en} and "
+        f"For {ahead}, expect {of_en} of about {middle.en}, and {often} between {low.en} and "
         f"{high.en}.",
         f"Vào {ahead}, {of_vi} dự kiến khoảng {middle.vi}, và {often_vi} nằm giữa {low.vi} và "
         f"{high.vi}.",
