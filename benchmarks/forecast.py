@@ -67,6 +67,8 @@ COMMANDS = {
             (" alone", " --only-target"),
         )
     },
+    "a store whose promotions multiply": "fit forecast MADE/store.csv --target sales --horizon 7 "
+    "--future promo --future holiday",
     "Walmart, 45 weekly series": "fit forecast DATA/walmart-weekly/Walmart.csv --series Store "
     "--target Weekly_Sales --only-target --season 52 --history 56 --horizon 8 "
     "--split 107/10/26 --hidden 32",
@@ -108,7 +110,7 @@ def _make(name: str, data: Path, folder: Path) -> None:
     if name.startswith("made-up counts"):
         _write_counts(folder / "counts.csv")
     if name.startswith("a store"):
-        _write_store(folder / "store.csv")
+        _write_store(folder / "store.csv", multiply="multiply" in name)
     if name.startswith("M4"):
         kind, hours = ("Hourly", 1) if "hourly" in name else ("Weekly", 168)
         _write_m4(data / "m4", kind, hours, folder / f"m4-{kind.lower()}.csv")
@@ -187,18 +189,28 @@ def _write_m4(folder: Path, kind: str, hours: int, path: Path) -> None:
     pl.concat(long).select("unique_id", ds=times, y="y").write_csv(path)
 
 
-def _write_store(path: Path) -> None:
+def _write_store(path: Path, *, multiply: bool) -> None:
     """Write the sales of a store on 900 days, about 1,200 a day: weekends sell a quarter more,
-    promotions on 15 % of the days two fifths more, holidays half."""
+    promotions on 15 % of the days two fifths more, holidays half.
+
+    Args:
+        path: of the table.
+        multiply: whether these are shares of the day's level, or the same on all days.
+    """
     draw = random.Random(1)
     holidays = {(1, 1), (4, 30), (5, 1), (9, 2), *((2, day) for day in range(1, 8))}
     lines = ["date,sales,promo,holiday"]
     for number in range(900):
         day = date(2019, 1, 1) + timedelta(number)
         promo, holiday = int(draw.random() < 0.15), int((day.month, day.day) in holidays)
-        effects = 0.25 * (day.weekday() >= 5) + 0.4 * promo - 0.5 * holiday
+        weekend = 0.25 * (day.weekday() >= 5)
         year = 0.15 * math.sin(2 * math.pi * number / 365)
-        sales = 1200 * (1 + 0.0004 * number + effects + year) * (1 + draw.gauss(0, 0.05))
+        level = 1 + 0.0004 * number + weekend + year
+        if multiply:
+            level *= (1 + 0.4 * promo) * (1 - 0.5 * holiday)
+        else:
+            level += 0.4 * promo - 0.5 * holiday
+        sales = 1200 * level * (1 + draw.gauss(0, 0.05))
         lines.append(f"{day},{sales:.2f},{promo},{holiday}")
     path.write_text("\n".join(lines) + "\n")
 
