@@ -579,17 +579,6 @@ def test_examples_are_read_as_batches() -> None:
 # Units, vectors and weights --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("values", "expected"), [({}, 0.2), ({"unit": "char"}, 0.0), ({"word_dropout": 0.3}, 0.3)]
-)
-def test_characters_are_not_dropped_by_default(
-    values: dict[str, Any], expected: float, tmp_path: Path
-) -> None:
-    task, _ = prepared(write_reviews(tmp_path / "r.csv"), **values)
-    assert task.settings.network.word_dropout == expected
-    assert untrained(task).sizes.word_dropout == expected
-
-
 @pytest.mark.parametrize("unit", ["subword", "syllable"])
 def test_a_unit_that_is_no_word(unit: str, tmp_path: Path) -> None:
     if unit == "subword":

@@ -1,7 +1,7 @@
 """The settings of the task ``classify``."""
 
-from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from dataclasses import dataclass
+from typing import ClassVar
 
 from conveyor.data.several_labels import SeveralLabels
 from conveyor.data.tokens import UNIT_NAMES, UNITS
@@ -26,9 +26,6 @@ STEPS, LEAST_EPOCHS, MOST_EPOCHS = 1500, 8, 60
 # So many units are known unless the user says: words of some thousand texts, and the pieces that
 # are usual for one language (tasks of translation use as many, or twice).
 KNOWN_WORDS, KNOWN_SUBWORDS = 50_000, 4_000
-
-# The usual probability of dropping a word.
-WORD_DROPOUT = 0.2
 
 # Texts may be cut to so many tokens, and no more.
 MOST_TOKENS = 100_000
@@ -186,12 +183,8 @@ class ClassifyNetwork(NetworkSettings):
         "How the steps of a sequence become one; else the max of texts, the mean of numbers.",
         choices=POOLINGS,
     )
-    # None only until the data are read, see ``with_word_dropout``.
-    word_dropout: float | None = option(
-        None,
-        "Probability of dropping a word, in training; by default 0.2, and 0 of characters.",
-        least=0,
-        below=1,
+    word_dropout: float = option(
+        0.2, "Probability of dropping a word, in training.", least=0, below=1
     )
     unknown: float = option(
         0.5, "Probability of reading a word seen once as unknown, in training.", least=0, below=1
@@ -205,14 +198,6 @@ class ClassifyNetwork(NetworkSettings):
     noise: float = option(
         0.3, "Standard deviation of noise on columns of numbers, in training.", least=0
     )
-
-    def with_word_dropout(self, unit: str) -> Self:
-        """Return the same with a probability of dropping words of this unit. A character that is
-        dropped is dropped from all words of a batch, which costs more than it teaches: on names
-        each of one language, 85.4 instead of 84.4 % (means of two seeds on the validation set)."""
-        if self.word_dropout is not None:
-            return self
-        return replace(self, word_dropout=0.0 if unit == "char" else WORD_DROPOUT)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -127,7 +127,6 @@ def prepare_series(main: LabelledSeries, settings: ClassifySettings, say: Say) -
         settings=replace(
             settings,
             data=data,
-            network=settings.network.with_word_dropout(data.unit),
             training=settings.training.with_epochs(len(first), most=True),
         ),
         classes=classes,

@@ -133,7 +133,7 @@ def prepare_texts(main: LabelledTexts, settings: ClassifySettings, say: Say) -> 
         f"{counted(len(reader.vocabulary.known), data.unit_name)} known"
     )
     vectors = _vectors_of(reader.vocabulary, by_part[TRAIN], data, say)
-    network = settings.network.with_word_dropout(data.unit)
+    network = settings.network
     if vectors is not None:
         network = replace(network, embedding=vectors.features)
     keys_of_parts = [
