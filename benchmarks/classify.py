@@ -22,7 +22,7 @@ _EACH = {
     "--learning-rate 4e-3 --batch 64 --epochs 12",
     # Each name once, without those of several languages.
     "single-names": "fit classify MADE/train.csv --unit char --embedding 64 --hidden 128 "
-    "--dropout 0.3 --learning-rate 4e-3 --batch 64 --epochs 15",
+    "--dropout 0.3 --word-dropout 0 --learning-rate 4e-3 --batch 64 --epochs 15",
     "japanese-vowels": "fit classify MADE/train.csv --by utterance --order step --label speaker "
     "--test MADE/test.csv --hidden 64 --dropout 0.3 --learning-rate 5e-3 --patience 60",
 }
