@@ -8,6 +8,8 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks.espeak_data import commonest, phrases
+from benchmarks.espeak_data import write as write_spoken
 from benchmarks.runs import run_named
 from benchmarks.transcribe_data import write
 
@@ -32,7 +34,14 @@ COMMANDS = {
     "--attention location --joint 0.3",
     "vi-places": "fit transcribe MADE/manifest.csv --unit syllable --hidden 64 --batch 16 "
     "--dropout 0.3 --epochs 300",
+    # Spoken by espeak-ng, where that is installed.
+    "espeak-vi": "fit transcribe MADE/manifest.csv --unit syllable --dropout 0.3 --epochs 150",
+    "espeak-en": "fit transcribe MADE/manifest.csv --unit word --dropout 0.3 --epochs 150",
 }
+
+
+# What the commonest words are of.
+TEXTS = {"vi": "truyen-kieu/truyenkieu.txt", "en": "tinyshakespeare/input.txt"}
 
 
 def _make(name: str, data: Path, folder: Path) -> None:
@@ -42,6 +51,12 @@ def _make(name: str, data: Path, folder: Path) -> None:
             archive.extractall(folder, filter="data")
         manifest = (data / "vi-places" / "manifest.csv").read_bytes()
         (folder / "manifest.csv").write_bytes(manifest)
+        return
+    if name.startswith("espeak-"):
+        language = name.removeprefix("espeak-")
+        text = data / TEXTS[language]
+        words = commonest(text.read_text(encoding="utf-8"))
+        write_spoken(folder, phrases(words, language))
         return
     with tarfile.open(data / "fsdd" / "recordings.tar.gz") as archive:
         archive.extractall(folder / "fsdd", filter="data")
