@@ -370,6 +370,17 @@ def test_one_is_no_plural(cli: Cli, series: Path) -> None:
     assert "wrote 1 row to next.csv" in cli("predict", "run", "--out", "next.csv").out
 
 
+def test_a_text_in_place_of_a_file_is_an_error_that_says_how_to_give_it(
+    cli: Cli, forecast_run: Path
+) -> None:
+    ran = cli("predict", forecast_run, "what a lovely film")
+    refused(
+        ran,
+        "there is no such file",
+        f"echo 'what a lovely film' | conveyor predict {forecast_run} -",
+    )
+
+
 def test_the_ending_of_a_name_says_what_is_written(
     cli: Cli, forecast_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ import conveyor
 from conveyor.compiler.show import program_of
 from conveyor.data.padded import padded
 from conveyor.errors import ConveyorError, DataError, RunError, SettingError
+from conveyor.tasks.classify import class_results
 from conveyor.tasks.classify.class_examples import ClassExamples
 from conveyor.tasks.classify.classification import Classification
 from conveyor.tasks.classify.classifier import Classifier
@@ -377,6 +378,19 @@ def test_a_run_is_scored_on_its_test_part_or_on_all_of_other_data(run: Run, tmp_
     missing = pl.DataFrame({"text": ["a"], "mood": ["good"]})
     with pytest.raises(DataError, match="there is no column 'review'"):
         run.evaluate(missing, say=heard)
+
+
+@pytest.mark.parametrize("chance", [0.5, 0.01])
+def test_a_difference_that_may_be_chance_is_no_win(
+    run: Run, chance: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(class_results, "mcnemar", lambda ours, theirs: chance)
+    (scores,) = run.evaluate(run.folder.parent / "reviews.csv", say=Heard()).scores
+    assert scores.best_baseline == "word pairs regression"
+    alike = chance > 0.05
+    assert ("cannot be distinguished" in scores.verdict.en) == alike
+    assert ("By McNemar's test p = 0.50." in scores.verdict.en) == alike
+    assert not (scores.wins and alike)
 
 
 def test_what_speaks_for_an_answer(run: Run) -> None:

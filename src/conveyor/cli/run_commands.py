@@ -76,6 +76,11 @@ def _predict(
         answer = _answer_sound if fitted.hears else _answer_lines
         answer(fitted, options, out, chart)
         return
+    if data is not None and " " in data.name and not data.suffix and not data.exists():
+        raise DataError(
+            f"{data}: there is no such file. A text is given through a pipe: echo '{data}' | "
+            f"conveyor predict {run} -"
+        )
     ending = "" if out is None else out.suffix.lower()
     check_table_file(ending)
     frame = find_run(run, data).predict(

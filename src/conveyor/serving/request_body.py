@@ -110,6 +110,13 @@ def json_of(request: Request, body: bytes) -> dict[str, Any]:
     return value
 
 
+def _near(options: dict[str, Any], name: str) -> str:
+    """Return a guess that the first key of a request is a name written wrongly; empty where it is
+    not like it."""
+    guess = did_you_mean(str(next(iter(options), "")), [name])
+    return guess if guess.startswith("Did you mean") else ""
+
+
 def texts_asked(body: dict[str, Any]) -> Asked:
     """Return texts, and how they are to be answered.
 
@@ -119,7 +126,7 @@ def texts_asked(body: dict[str, Any]) -> Asked:
     options = dict(body)
     lines = options.pop("lines", None)
     if lines is None:
-        near = did_you_mean(str(next(iter(options), "")), ["lines"]) if options else ""
+        near = _near(options, "lines")
         raise BadRequestError(
             422, f'lines is missing; expected {{"lines": ["..."]}}. {near}'.strip()
         )
@@ -139,7 +146,7 @@ def turns_asked(body: dict[str, Any]) -> Asked:
     options = dict(body)
     turns = options.pop("turns", None)
     if turns is None:
-        near = did_you_mean(str(next(iter(options), "")), ["turns"]) if options else ""
+        near = _near(options, "turns")
         raise BadRequestError(
             422, f'turns is missing; expected {{"turns": ["Hello!"]}}. {near}'.strip()
         )

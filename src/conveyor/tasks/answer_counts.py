@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from conveyor.pages.words import Words, number_text
+
 # An interval, and the chance of a difference, are of so many samples.
 SAMPLES = 2_000
 
@@ -47,3 +49,17 @@ def chance_of(ours: np.ndarray, theirs: np.ndarray) -> float:
     """
     apart = ours - theirs
     return float(min(1.0, 2 * min((apart <= 0).mean(), (apart >= 0).mean())))
+
+
+def probability_words(chance: float, *, bootstrap: bool) -> Words:
+    """Return the probability of a difference by chance, in a sentence.
+
+    Args:
+        chance: the probability.
+        bootstrap: whether the paired bootstrap gave it; otherwise McNemar's test.
+    """
+    test, test_vi = "McNemar's test", "kiểm định McNemar"
+    if bootstrap:
+        test, test_vi = "the paired bootstrap", "bootstrap theo cặp"
+    said = number_text(chance, ".2f")
+    return Words(f"By {test} p = {said.en}.", f"Theo {test_vi}, p = {said.vi}.")

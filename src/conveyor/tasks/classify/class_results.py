@@ -8,7 +8,8 @@ from torch import Tensor
 
 from conveyor.data.token_vocabulary import unknown_counts
 from conveyor.pages.glossary import name_of
-from conveyor.pages.words import Words, joined, number_text
+from conveyor.pages.words import Words, joined
+from conveyor.tasks.answer_counts import probability_words
 from conveyor.tasks.classify.class_scores import (
     METRICS,
     ClassTable,
@@ -34,17 +35,13 @@ def results_of(scored: Scored, others: Mapping[str, Tensor], regression: str | N
     low, high = accuracy_interval(right)
     remark = [_of_a_hundred(right, low, high, title=scored.network.title, noun=scored.noun)]
     details: dict[str, Any] = {"accuracy_interval": [low, high]}
+    alike: tuple[str, ...] = ()
     if regression is not None:
         chance = mcnemar(right, others[regression].argmax(-1) == targets)
         details["mcnemar_p"] = chance
         if chance > 0.05 and right.any():
-            remark.append(
-                Words(
-                    f"The difference to the {regression} may be due to chance (p = {chance:.2f}).",
-                    f"Khoảng cách tới phương pháp hồi quy có thể chỉ là ngẫu nhiên (p = "
-                    f"{number_text(chance, '.2f').vi}).",
-                )
-            )
+            alike = (regression,)
+            remark.insert(0, probability_words(chance, bootstrap=False))
     table = ClassTable.of(confusion_of(answers.argmax(-1), targets, len(scored.classes)))
     details["classes"] = {
         name: {
@@ -71,6 +68,7 @@ def results_of(scored: Scored, others: Mapping[str, Tensor], regression: str | N
         baselines=rows,
         advice=ADVICE,
         remark=joined(remark),
+        alike=alike,
     )
     return Results(
         (scores,),

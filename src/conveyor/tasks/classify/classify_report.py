@@ -156,8 +156,8 @@ def _worst(scored: Scored) -> str:
     order = losses.argsort(descending=True, stable=True)[: min(_WORST, wrong)].tolist()
     is_text = isinstance(scored.network.reader, TextReader)
     about = Words(
-        "The wrong answers that the network gave with the highest confidence. ",
-        "Những câu trả lời sai mà mạng tin chắc nhất. ",
+        "The wrong answers in which the true class had the lowest probability. ",
+        "Những câu trả lời sai mà lớp đúng được xác suất thấp nhất. ",
     )
     if is_text:
         about = Words(

@@ -10,7 +10,7 @@ from torch import Tensor
 from conveyor.data.token_vocabulary import unknown_counts
 from conveyor.pages.glossary import name_of
 from conveyor.pages.words import Words, joined, number_text
-from conveyor.tasks.answer_counts import SAMPLES, chance_of
+from conveyor.tasks.answer_counts import SAMPLES, chance_of, probability_words
 from conveyor.tasks.bootstrap import bootstrap_draws, interval_of
 from conveyor.tasks.classify.class_results import ADVICE
 from conveyor.tasks.classify.label_report import ScoredLabels, of_labels, sections
@@ -37,18 +37,14 @@ def label_results(
     low, high = interval_of(samples)
     remark = [_of_all(counts_of(scored.said, targets).score, low, high, title)]
     details: dict[str, Any] = {"micro_f1_interval": [low, high]}
+    alike: tuple[str, ...] = ()
     if regression is not None:
         scored = replace(scored, beside=others[regression])
         chance = chance_of(samples, counts_of(others[regression], targets).drawn(draws))
         details["bootstrap_p"] = chance
         if chance > _MAY_BE_CHANCE:
-            remark.append(
-                Words(
-                    f"The difference to the {regression} may be due to chance (p = {chance:.2f}).",
-                    f"Khoảng cách tới phương pháp hồi quy có thể chỉ là ngẫu nhiên (p = "
-                    f"{number_text(chance, '.2f').vi}).",
-                )
-            )
+            alike = (regression,)
+            remark.insert(0, probability_words(chance, bootstrap=True))
     details |= _details(scored)
     rows: dict[str, Row] = {name: row_of(said, targets) for name, said in others.items()}
     scores = Scores.of(
@@ -59,6 +55,7 @@ def label_results(
         baselines=rows,
         advice=ADVICE,
         remark=joined(remark),
+        alike=alike,
     )
     return Results(
         (scores,),

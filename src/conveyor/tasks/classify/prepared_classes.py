@@ -101,7 +101,10 @@ def classes_of(
     for label in sorted(counts):
         other = usual.setdefault(" ".join(label.lower().split()), label)
         if other != label:
-            say(f"warning: the labels {other!r} and {label!r} differ in capitals or spaces only")
+            say(
+                f"warning: the labels {other!r} and {label!r} differ in capitals or spaces only, "
+                "and are two classes. If they are one, write them alike in the table"
+            )
     unseen = sorted(set(labels) - set(counts))
     of_all = Counter(labels)
     if unseen:

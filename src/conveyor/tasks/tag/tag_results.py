@@ -7,7 +7,7 @@ import polars as pl
 
 from conveyor.pages.glossary import name_of
 from conveyor.pages.words import Words, counted_words, joined, number_text
-from conveyor.tasks.answer_counts import SAMPLES, chance_of
+from conveyor.tasks.answer_counts import SAMPLES, chance_of, probability_words
 from conveyor.tasks.bootstrap import bootstrap_draws, interval_of
 from conveyor.tasks.results import Results, Row, Scores
 from conveyor.tasks.span_scores import span_scores
@@ -52,18 +52,14 @@ def results_of(
     remark = [_of_a_hundred(ours.score, low, high, title=title, iob2=iob2)]
     metrics = metrics_of(iob2=iob2, intents=bool(scored.network.intents))
     details: dict[str, Any] = {f"{metrics[0].key}_interval": [low, high]}
+    alike: tuple[str, ...] = ()
     if strongest is not None:
         theirs = SentenceCounts.of(gold, others[strongest], iob2=iob2)
         chance = chance_of(samples, theirs.drawn(draws))
         details["bootstrap_p"] = chance
         if chance > _MAY_BE_CHANCE:
-            remark.append(
-                Words(
-                    f"The difference to the {strongest} may be due to chance (p = {chance:.2f}).",
-                    f"Khoảng cách tới CRF theo đặc trưng có thể chỉ là ngẫu nhiên (p = "
-                    f"{number_text(chance, '.2f').vi}).",
-                )
-            )
+            alike = (strongest,)
+            remark.insert(0, probability_words(chance, bootstrap=True))
     details |= _details(scored)
     rows: dict[str, Row] = {
         name: (*row_of(gold, tags, scored.known, iob2=iob2), *_intent(scored, of_intents.get(name)))
@@ -78,6 +74,7 @@ def results_of(
         baselines=rows,
         advice=ADVICE,
         remark=joined(remark),
+        alike=alike,
     )
     count = counted_words(len(gold), "sentence", "câu")
     return Results(
