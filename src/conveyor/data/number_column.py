@@ -264,7 +264,8 @@ def _some_fraction(texts: pl.Series) -> bool:
     return bool((pointed & ~texts.str.contains(IN_DOUBT)).any())
 
 
-# Other signs that people mark rows with; rows without one are empty, and may be missing.
+# What people mark rows with: a word of a pair, or a sign where the other rows are empty, and may
+# be missing.
 _MARKS = {"x", "✓", "✔", *(word for pair in _TRUTHS for word in pair)}
 
 

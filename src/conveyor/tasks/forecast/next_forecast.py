@@ -33,7 +33,7 @@ Numbers = NDArray[np.float64]
 _HORIZONS, _FEWEST = 4, 40
 
 # Events are marked where they are rarer than this, of so many columns.
-_NOW_AND_THEN, MOST_EVENTS = 0.5, 3
+_NOW_AND_THEN, _MOST_EVENTS = 0.5, 3
 
 # Of so many groups at once what is known ahead is put together.
 _AT_ONCE = 1_000
@@ -87,7 +87,7 @@ class End(NamedTuple):
             if set(seen) == {0.0, 1.0} and seen.mean() < _NOW_AND_THEN:
                 event = "holiday" if name == holiday else name
                 events[event] = np.flatnonzero(column == 1).tolist()
-        return dict(list(events.items())[:MOST_EVENTS])
+        return dict(list(events.items())[:_MOST_EVENTS])
 
     def lacking(self, steps: int | None = None) -> list[tuple[str, int]]:
         """Return the columns known ahead that lack a value in the steps to come, each with its
