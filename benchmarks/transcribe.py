@@ -20,7 +20,7 @@ COMMANDS = {
     "digits": "fit transcribe MADE/official.csv --unit word --epochs 8",
     **{
         f"digits-without-{speaker}": f"fit transcribe MADE/without_{speaker}.csv --unit word "
-        "--epochs 8 --dropout 0.3"
+        "--epochs 16 --dropout 0.3"
         for speaker in SPEAKERS
     },
     "digits-streaming": "fit transcribe MADE/official.csv --unit word --no-bidirectional "
