@@ -61,7 +61,7 @@ def speak(saying: Saying, path: Path) -> None:
     subprocess.run([program, *how, saying.text], check=True)
 
 
-def write(folder: Path, sayings: Sequence[Saying]) -> None:
+def write_spoken(folder: Path, sayings: Sequence[Saying]) -> None:
     """Write recordings and ``manifest.csv``.
 
     Args:

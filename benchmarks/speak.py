@@ -16,8 +16,7 @@ import soxr
 import torch
 
 import conveyor
-from benchmarks.espeak_data import VOICES, tone_of, tones
-from benchmarks.espeak_data import write as write_spoken
+from benchmarks.espeak_data import VOICES, tone_of, tones, write_spoken
 from benchmarks.pitch import Numbers, contour, nearest
 from benchmarks.runs import run, run_named
 from benchmarks.transcribe_data import DIGITS, OFFICIAL

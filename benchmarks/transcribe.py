@@ -8,8 +8,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.espeak_data import commonest, phrases
-from benchmarks.espeak_data import write as write_spoken
+from benchmarks.espeak_data import commonest, phrases, write_spoken
 from benchmarks.runs import run_named
 from benchmarks.transcribe_data import write
 

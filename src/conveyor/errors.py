@@ -132,6 +132,17 @@ class SaveError(ConveyorError):
     """A file could not be written; the file that was there before is unchanged."""
 
 
+def near_names(name: str, known: Iterable[str]) -> str:
+    """Return a question after a wrong name with the nearest known names; empty where none is
+    near."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    if not near:
+        lowered = {candidate.lower(): candidate for candidate in names}
+        near = [lowered[n] for n in difflib.get_close_matches(name.lower(), lowered, n=3)]
+    return f"Did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a sentence that helps after a wrong name. It gives the nearest known names, or all of
     them where none is near.
@@ -140,12 +151,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     "Did you mean 'lstm'?"
     """
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
-    if not near:
-        lowered = {candidate.lower(): candidate for candidate in names}
-        near = [lowered[n] for n in difflib.get_close_matches(name.lower(), lowered, n=3)]
-    if near:
-        return "Did you mean " + " or ".join(repr(candidate) for candidate in near) + "?"
+    if near := near_names(name, names):
+        return near
     return "There are: " + ", ".join(names) + "." if names else "There are none."
 
 

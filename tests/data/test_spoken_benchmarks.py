@@ -18,7 +18,7 @@ from benchmarks.espeak_data import (
     tone_of,
     toned,
     tones,
-    write,
+    write_spoken,
 )
 from benchmarks.pitch import contour, nearest, pitch
 
@@ -78,7 +78,9 @@ def test_no_text_is_in_two_parts() -> None:
 
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
 def test_recordings_and_their_manifest_are_written(tmp_path: Path) -> None:
-    write(tmp_path, [Saying("mã", "train", "vi", 150, 50), Saying("sea", "test", "en-gb", 150, 50)])
+    write_spoken(
+        tmp_path, [Saying("mã", "train", "vi", 150, 50), Saying("sea", "test", "en-gb", 150, 50)]
+    )
     with (tmp_path / "manifest.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["text"] for row in rows] == ["mã", "sea"]

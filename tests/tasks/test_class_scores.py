@@ -111,7 +111,7 @@ def test_a_stronger_penalty_makes_smaller_weights_and_validation_chooses() -> No
 def test_a_bag_weighs_rare_runs_more() -> None:
     texts = [["a", "b"], ["a", "c", "b"]]
     bag = BagOfWords.of(texts, 2)
-    assert bag.names() == ["a", "b", "a b", "a c", "c", "c b"]
+    assert list(bag.names) == ["a", "b", "a b", "a c", "c", "c b"]
     rare = math.log(3 / 2) + 1  # in one of two texts; in both: 1
     assert bag.weights.tolist() == pytest.approx([1, 1, rare, rare, rare, rare])
     features = bag.features([["b", "a", "a", "b", "z"], ["z"]]).to_dense()

@@ -234,6 +234,6 @@ def test_corrupt_records_of_other_baselines_are_errors() -> None:
             LetterSounds.described(described)
     allowed: Transitions | None = None
     with pytest.raises(RunError, match="'features' is missing"):
-        FeatureCRF.described({}, 2, allowed, "what the run was fitted on")
+        FeatureCRF.described({}, 2, allowed)
     with pytest.raises(RunError, match="'weights' is missing"):
-        FeatureCRF.described({"features": np.zeros(1, np.int64)}, 2, allowed, "it")
+        FeatureCRF.described({"features": np.zeros(1, np.int64)}, 2, allowed)

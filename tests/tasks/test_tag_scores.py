@@ -10,6 +10,7 @@ import torch
 from conveyor.networks.crf import Transitions
 from conveyor.tasks.answer_counts import chance_of
 from conveyor.tasks.bootstrap import bootstrap_draws, interval_of
+from conveyor.tasks.known_keys import long_hash
 from conveyor.tasks.span_scores import span_scores
 from conveyor.tasks.tag import feature_crf
 from conveyor.tasks.tag.feature_crf import FeatureCRF, features_of
@@ -110,13 +111,14 @@ def test_the_answer_is_the_best_of_all_taggings() -> None:
     field = FeatureCRF.fit(SENTENCES, TAGS, 2)
     field.requires_grad_(False)
     words = ["b", "z", "a"]
-    weights = {name: field.weights.weight[place].tolist() for name, place in field.places.items()}
+    weights = {key: field.weights.weight[place].tolist() for key, place in field.places.items()}
     crf = field.crf
 
     def score(tags: tuple[int, ...]) -> float:
         total = float(crf.start[tags[0]] + crf.end[tags[-1]])
         for names, tag in zip(features_of(words), tags, strict=True):
-            total += sum(weights[name][tag] for name in names if name in weights)
+            keys = map(long_hash, names)
+            total += sum(weights[key][tag] for key in keys if key in weights)
         return total + sum(float(crf.transitions[a, b]) for a, b in itertools.pairwise(tags))
 
     best = max(itertools.product(range(2), repeat=3), key=score)

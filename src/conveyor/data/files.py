@@ -14,7 +14,7 @@ from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
-from conveyor.errors import DataError, SaveError, did_you_mean
+from conveyor.errors import DataError, SaveError, did_you_mean, near_names
 
 # A missing file's error lists all files of its folder if there are no more than these.
 MOST_LISTED = 20
@@ -33,10 +33,11 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError as error:
         names = [file.name for file in path.parent.glob("*")] if path.parent.is_dir() else []
-        hint = did_you_mean(path.name, names)
         # A list of hundreds of files would not help.
-        hint = f" {hint}" if len(names) <= MOST_LISTED or hint.startswith("Did") else ""
-        raise DataError(f"{path}: there is no such file.{hint}") from error
+        help_with = did_you_mean if len(names) <= MOST_LISTED else near_names
+        raise DataError(
+            f"{path}: there is no such file. {help_with(path.name, names)}".rstrip()
+        ) from error
     except OSError as error:
         raise DataError(f"{path}: it cannot be read: {error}.") from error
 

@@ -10,7 +10,7 @@ import polars as pl
 from starlette.requests import Request
 
 from conveyor.data.records import shown
-from conveyor.errors import did_you_mean
+from conveyor.errors import did_you_mean, near_names
 
 
 class BadRequestError(Exception):
@@ -110,13 +110,6 @@ def json_of(request: Request, body: bytes) -> dict[str, Any]:
     return value
 
 
-def _near(options: dict[str, Any], name: str) -> str:
-    """Return a guess that the first key of a request is a name written wrongly; empty where it is
-    not like it."""
-    guess = did_you_mean(str(next(iter(options), "")), [name])
-    return guess if guess.startswith("Did you mean") else ""
-
-
 def texts_asked(body: dict[str, Any]) -> Asked:
     """Return texts, and how they are to be answered.
 
@@ -126,7 +119,7 @@ def texts_asked(body: dict[str, Any]) -> Asked:
     options = dict(body)
     lines = options.pop("lines", None)
     if lines is None:
-        near = _near(options, "lines")
+        near = near_names(str(next(iter(options), "")), ["lines"])
         raise BadRequestError(
             422, f'lines is missing; expected {{"lines": ["..."]}}. {near}'.strip()
         )
@@ -146,7 +139,7 @@ def turns_asked(body: dict[str, Any]) -> Asked:
     options = dict(body)
     turns = options.pop("turns", None)
     if turns is None:
-        near = _near(options, "turns")
+        near = near_names(str(next(iter(options), "")), ["turns"])
         raise BadRequestError(
             422, f'turns is missing; expected {{"turns": ["Hello!"]}}. {near}'.strip()
         )

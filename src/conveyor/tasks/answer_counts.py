@@ -9,6 +9,9 @@ from conveyor.pages.words import Words, number_text
 # An interval, and the chance of a difference, are of so many samples.
 SAMPLES = 2_000
 
+# A difference may be due to chance from a greater probability than this on.
+_MAY_BE_CHANCE = 0.05
+
 
 @dataclass(frozen=True)
 class AnswerCounts:
@@ -51,15 +54,21 @@ def chance_of(ours: np.ndarray, theirs: np.ndarray) -> float:
     return float(min(1.0, 2 * min((apart <= 0).mean(), (apart >= 0).mean())))
 
 
-def probability_words(chance: float, *, bootstrap: bool) -> Words:
-    """Return the probability of a difference by chance, in a sentence.
+def alike_by_chance(
+    baseline: str, chance: float, *, bootstrap: bool
+) -> tuple[tuple[str, ...], list[Words]]:
+    """Return the baseline if its distance may be due to chance, as ``Scores.alike`` has it, with
+    the probability in a sentence; nothing otherwise.
 
     Args:
-        chance: the probability.
+        baseline: its name.
+        chance: the probability of such a distance between equally good models.
         bootstrap: whether the paired bootstrap gave it; otherwise McNemar's test.
     """
+    if chance <= _MAY_BE_CHANCE:
+        return (), []
     test, test_vi = "McNemar's test", "kiểm định McNemar"
     if bootstrap:
         test, test_vi = "the paired bootstrap", "bootstrap theo cặp"
     said = number_text(chance, ".2f")
-    return Words(f"By {test} p = {said.en}.", f"Theo {test_vi}, p = {said.vi}.")
+    return (baseline,), [Words(f"By {test} p = {said.en}.", f"Theo {test_vi}, p = {said.vi}.")]

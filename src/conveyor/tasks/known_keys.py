@@ -11,17 +11,23 @@ from torch import Tensor
 from conveyor.errors import RunError, counted
 from conveyor.tasks.task import Say
 
+# What the record of a run is called in errors.
+FITTED_ON = "what the run was fitted on"
+
+
+def _digest(key: str, size: int) -> bytes:
+    return hashlib.blake2b(key.encode(errors="surrogatepass"), digest_size=size).digest()
+
 
 def short_hash(key: str) -> bytes:
     """Return six bytes that tell examples apart."""
-    return hashlib.blake2b(key.encode(errors="surrogatepass"), digest_size=6).digest()
+    return _digest(key, 6)
 
 
 def long_hash(key: str) -> int:
     """Return 64 bits that tell texts apart, as a signed number: of a million texts two have the
     same with a chance of 3e-8."""
-    digest = hashlib.blake2b(key.encode(errors="surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "little", signed=True)
+    return int.from_bytes(_digest(key, 8), "little", signed=True)
 
 
 def packed_hashes(keys: Iterable[str]) -> str:
@@ -51,7 +57,7 @@ def hashes_in(fitted: Mapping[str, Any], name: str) -> set[bytes]:
     try:
         packed = base64.b64decode(str(fitted.get(name, "")), validate=True)
     except ValueError as error:
-        raise RunError(f"what the run was fitted on is corrupt: {error}.") from error
+        raise RunError(f"{FITTED_ON} is corrupt: {error}.") from error
     return {packed[place : place + 6] for place in range(0, len(packed), 6)}
 
 

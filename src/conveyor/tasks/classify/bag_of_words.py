@@ -13,7 +13,7 @@ from torch import Tensor
 from conveyor.data.records import shown
 from conveyor.errors import RunError
 from conveyor.networks.kept_arrays import array_of
-from conveyor.tasks.known_keys import long_hash
+from conveyor.tasks.known_keys import FITTED_ON, long_hash
 
 # The commonest of them are looked at, at most.
 MOST_FEATURES = 500_000
@@ -38,17 +38,17 @@ class BagOfWords:
 
     Attributes:
         longest: tokens of a run, at most.
-        places: the place of each run among the features; of its hash, where ``hashed``.
+        places: the place of each run among the features, by its hash.
         weights: the inverse document frequency of each, [F].
-        hashed: whether runs of tokens are known by their hashes.
+        names: what the runs are called, in order; nothing where only their hashes are known.
     """
 
     reads: ClassVar[str] = "words"
 
     longest: int
-    places: Mapping[Any, int]
+    places: Mapping[int, int]
     weights: Tensor
-    hashed: bool = False
+    names: tuple[str, ...] = ()
 
     @staticmethod
     def of(texts: Sequence[Sequence[str]], longest: int) -> "BagOfWords":
@@ -58,8 +58,9 @@ class BagOfWords:
             counts.update(set(_grams(tokens, longest)))
         ordered = sorted(counts, key=lambda gram: (-counts[gram], gram))[:MOST_FEATURES]
         weights = [math.log((1 + len(texts)) / (1 + counts[gram])) + 1 for gram in ordered]
-        places = {gram: place for place, gram in enumerate(ordered)}
-        return BagOfWords(longest, places, torch.tensor(weights, dtype=torch.float64))
+        places = {_hash(gram): place for place, gram in enumerate(ordered)}
+        names = tuple(map(" ".join, ordered))
+        return BagOfWords(longest, places, torch.tensor(weights, dtype=torch.float64), names)
 
     def features(self, examples: Sequence[Sequence[str]]) -> Tensor:
         """Return the features of texts, a sparse float64 tensor [N, F].
@@ -71,12 +72,8 @@ class BagOfWords:
         columns: list[int] = []
         counts: list[int] = []
         for row, tokens in enumerate(examples):
-            keys = _grams(tokens, self.longest)
-            known = Counter(
-                self.places[key]
-                for key in (map(_hash, keys) if self.hashed else keys)
-                if key in self.places
-            )
+            keys = map(_hash, _grams(tokens, self.longest))
+            known = Counter(self.places[key] for key in keys if key in self.places)
             rows += [row] * len(known)
             columns += known
             counts += known.values()
@@ -94,35 +91,29 @@ class BagOfWords:
         """How many features there are."""
         return len(self.places)
 
-    def names(self) -> list[str]:
-        """Return what the features are called, in order; nothing where only hashes are known."""
-        return [] if self.hashed else [" ".join(gram) for gram in self.places]
-
     def description(self) -> dict[str, Any]:
         """Return what ``described`` reads: numbers, arrays, and no text."""
-        keys = self.places if self.hashed else map(_hash, self.places)
         return {
             "reads": self.reads,
             "longest": self.longest,
-            "runs": np.fromiter(keys, np.int64, len(self.places)),
+            "runs": np.fromiter(self.places, np.int64, len(self.places)),
             "weights": self.weights.numpy(),
         }
 
     @staticmethod
-    def described(described: Mapping[str, Any], where: str) -> "BagOfWords":
+    def described(described: Mapping[str, Any]) -> "BagOfWords":
         """Return the bag of a description.
 
         Args:
             described: see ``description``.
-            where: what it is of, for errors.
 
         Raises:
             RunError: the description is none.
         """
-        runs = array_of(described, "runs", (None,), np.int64, where)
-        weights = array_of(described, "weights", runs.shape, np.float64, where)
+        runs = array_of(described, "runs", (None,), np.int64, FITTED_ON)
+        weights = array_of(described, "weights", runs.shape, np.float64, FITTED_ON)
         places = {key: place for place, key in enumerate(runs.tolist())}
         longest = described.get("longest")
         if not isinstance(longest, int) or longest < 1:
-            raise RunError(f"{where}: longest is {shown(longest)}; expected 1 or more.")
-        return BagOfWords(longest, places, torch.from_numpy(weights), hashed=True)
+            raise RunError(f"{FITTED_ON}: longest is {shown(longest)}; expected 1 or more.")
+        return BagOfWords(longest, places, torch.from_numpy(weights))

@@ -9,7 +9,7 @@ from torch import Tensor
 from conveyor.data.token_vocabulary import unknown_counts
 from conveyor.pages.glossary import name_of
 from conveyor.pages.words import Words, joined
-from conveyor.tasks.answer_counts import probability_words
+from conveyor.tasks.answer_counts import alike_by_chance
 from conveyor.tasks.classify.class_scores import (
     METRICS,
     ClassTable,
@@ -39,9 +39,9 @@ def results_of(scored: Scored, others: Mapping[str, Tensor], regression: str | N
     if regression is not None:
         chance = mcnemar(right, others[regression].argmax(-1) == targets)
         details["mcnemar_p"] = chance
-        if chance > 0.05 and right.any():
-            alike = (regression,)
-            remark.insert(0, probability_words(chance, bootstrap=False))
+        if right.any():
+            alike, words = alike_by_chance(regression, chance, bootstrap=False)
+            remark = [*words, *remark]
     table = ClassTable.of(confusion_of(answers.argmax(-1), targets, len(scored.classes)))
     details["classes"] = {
         name: {

@@ -132,7 +132,7 @@ def class_rows(
             read.names,
             read.places,
             [values.tobytes().hex() for values in read.values],
-            [*sequences],
+            sequences,
             SERIES,
         )
     assert not isinstance(reader, SeriesReader)

@@ -222,7 +222,7 @@ class Classification(Task[Classifier]):
 
     def _telling(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """Return for each class the words that speak most for it, to the regression."""
-        names, regression = self._simple.reader.names(), self._simple.regression
+        names, regression = self._simple.reader.names, self._simple.regression
         if not names:
             return ()
         weights = regression.weights

@@ -10,15 +10,12 @@ from torch import Tensor
 from conveyor.data.token_vocabulary import unknown_counts
 from conveyor.pages.glossary import name_of
 from conveyor.pages.words import Words, joined, number_text
-from conveyor.tasks.answer_counts import SAMPLES, chance_of, probability_words
+from conveyor.tasks.answer_counts import SAMPLES, alike_by_chance, chance_of
 from conveyor.tasks.bootstrap import bootstrap_draws, interval_of
 from conveyor.tasks.classify.class_results import ADVICE
 from conveyor.tasks.classify.label_report import ScoredLabels, of_labels, sections
 from conveyor.tasks.classify.label_scores import METRICS, LabelTable, counts_of, row_of
 from conveyor.tasks.results import Results, Row, Scores
-
-# A difference is told to be open to chance from this probability on.
-_MAY_BE_CHANCE = 0.05
 
 
 def label_results(
@@ -42,9 +39,8 @@ def label_results(
         scored = replace(scored, beside=others[regression])
         chance = chance_of(samples, counts_of(others[regression], targets).drawn(draws))
         details["bootstrap_p"] = chance
-        if chance > _MAY_BE_CHANCE:
-            alike = (regression,)
-            remark.insert(0, probability_words(chance, bootstrap=True))
+        alike, words = alike_by_chance(regression, chance, bootstrap=True)
+        remark = [*words, *remark]
     details |= _details(scored)
     rows: dict[str, Row] = {name: row_of(said, targets) for name, said in others.items()}
     scores = Scores.of(

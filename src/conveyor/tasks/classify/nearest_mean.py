@@ -9,6 +9,7 @@ from torch import Tensor
 
 from conveyor.networks.kept_arrays import array_of
 from conveyor.tasks.classify.class_scores import NEVER
+from conveyor.tasks.known_keys import FITTED_ON
 
 
 @dataclass(frozen=True)
@@ -56,18 +57,17 @@ class NearestMean:
         }
 
     @staticmethod
-    def described(described: Any, shape: tuple[int, int], where: str) -> "NearestMean":
+    def described(described: Any, shape: tuple[int, int]) -> "NearestMean":
         """Return the means of a description.
 
         Args:
             described: see ``description``.
             shape: how many classes and features there are.
-            where: what it is of, for errors.
 
         Raises:
             RunError: the description is none.
         """
-        means = array_of(described, "means", shape, np.float64, where)
-        counts = array_of(described, "counts", shape[:1], np.int64, where)
-        width = array_of(described, "width", (1,), np.float64, where)
+        means = array_of(described, "means", shape, np.float64, FITTED_ON)
+        counts = array_of(described, "counts", shape[:1], np.int64, FITTED_ON)
+        width = array_of(described, "width", (1,), np.float64, FITTED_ON)
         return NearestMean(*map(torch.from_numpy, (means, counts, width)))

@@ -1,6 +1,6 @@
-"""The simple methods that stand beside a classifier: a regression that sees no order, of series the
-nearest mean of a class. A run keeps what they have learned, so that they answer of other data, too.
-"""
+"""The baselines of a classifier that learn: a regression that sees no order, and of series the
+nearest mean of a class. A run keeps what they have learned, so that other data is scored by them,
+too."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,15 +19,13 @@ from conveyor.tasks.classify.nearest_mean import NearestMean
 from conveyor.tasks.classify.several import Several, best_thresholds
 from conveyor.tasks.classify.summary_of_series import SummaryOfSeries
 from conveyor.tasks.drawn_parts import TRAIN, VALIDATION
+from conveyor.tasks.known_keys import FITTED_ON
 
 # What the nearest mean of a class is called.
 NEAREST_MEAN = "nearest class mean"
 
 # A run keeps so many weights of a regression at most, which are 32 MB.
 MOST_KEPT = 4_000_000
-
-# What descriptions are of, for errors.
-_WHERE = "what the run was fitted on"
 
 
 class Features(Protocol):
@@ -40,8 +38,9 @@ class Features(Protocol):
     def count(self) -> int:
         """How many features there are."""
 
-    def names(self) -> list[str]:
-        """Return what the features are called, in order; nothing where people cannot read it."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the features are called, in order; nothing where people cannot read it."""
 
     def description(self) -> dict[str, Any]:
         """Return what ``described`` of the same class reads."""
@@ -161,17 +160,17 @@ class SimpleClasses:
         kinds = {kind.reads: kind for kind in (BagOfWords, SummaryOfSeries)}
         reads = of_features.get("reads")
         if not isinstance(reads, str) or reads not in kinds:
-            raise RunError(f"{_WHERE} is corrupt: its regression reads {shown(reads)}.")
-        reader = kinds[reads].described(of_features, _WHERE)
-        weights = array_of(tables, "weights", (reader.count, classes), np.float64, _WHERE)
-        biases = array_of(tables, "biases", (classes,), np.float64, _WHERE)
+            raise RunError(f"{FITTED_ON} is corrupt: its regression reads {shown(reads)}.")
+        reader = kinds[reads].described(of_features)
+        weights = array_of(tables, "weights", (reader.count, classes), np.float64, FITTED_ON)
+        biases = array_of(tables, "biases", (classes,), np.float64, FITTED_ON)
         thresholds = None
         if "thresholds" in tables:
-            each = array_of(tables, "thresholds", (classes,), np.float64, _WHERE)
-            thresholds = tuple(each.tolist())
+            array = array_of(tables, "thresholds", (classes,), np.float64, FITTED_ON)
+            thresholds = tuple(array.tolist())
         nearest = None
         if "nearest" in tables:
-            nearest = NearestMean.described(tables["nearest"], (classes, reader.count), _WHERE)
+            nearest = NearestMean.described(tables["nearest"], (classes, reader.count))
         regression = LogisticRegression(
             torch.from_numpy(weights), torch.from_numpy(biases), thresholds is not None
         )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from conveyor.networks.kept_arrays import array_of
+from conveyor.tasks.known_keys import FITTED_ON
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class SummaryOfSeries:
     """
 
     reads: ClassVar[str] = "series"
+    names: ClassVar[tuple[str, ...]] = ()  # nothing that people could read
 
     mean: Tensor
     deviation: Tensor
@@ -45,10 +47,6 @@ class SummaryOfSeries:
         """How many numbers a summary has."""
         return len(self.mean)
 
-    def names(self) -> list[str]:
-        """Return what the features are called: nothing that people could read."""
-        return []
-
     def description(self) -> dict[str, Any]:
         """Return what ``described`` reads."""
         return {
@@ -58,18 +56,17 @@ class SummaryOfSeries:
         }
 
     @staticmethod
-    def described(described: Mapping[str, Any], where: str) -> "SummaryOfSeries":
+    def described(described: Mapping[str, Any]) -> "SummaryOfSeries":
         """Return the summaries of a description.
 
         Args:
             described: see ``description``.
-            where: what it is of, for errors.
 
         Raises:
             RunError: the description is none.
         """
-        mean = array_of(described, "mean", (None,), np.float64, where)
-        deviation = array_of(described, "deviation", mean.shape, np.float64, where)
+        mean = array_of(described, "mean", (None,), np.float64, FITTED_ON)
+        deviation = array_of(described, "deviation", mean.shape, np.float64, FITTED_ON)
         return SummaryOfSeries(torch.from_numpy(mean), torch.from_numpy(deviation))
 
 

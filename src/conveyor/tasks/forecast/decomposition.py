@@ -201,21 +201,22 @@ def decompose(
     short = {round(cycle) for cycle in cycles} - {round(cycle) for cycle in long}
     if season > 1 and not any(round(cycle) == season for cycle in long):
         short.add(season)
-    beside = sorted({*short, *long})
+    # What known columns are measured beside.
+    beside = _trend_and_seasons(steps, sorted({*short, *long})) if known.shape[1] else known
     short = short if short_seasons else set()
     if like is None:
         may = positive and bool(observed.min() > 0)
         logarithm = may and (
             always_logarithm
-            or _grows_without_effects(values, known, steps, beside, season)
-            or _effects_multiply(values, known, steps, beside)
+            or _grows_without_effects(values, known, beside, season)
+            or _effects_multiply(values, known, beside)
         )
     else:
         logarithm = like.logarithm
         long = [wave.period for wave in like.waves]
         short = {len(figure) for figure in like.figures}
     level = _logarithm(values) if logarithm else values
-    effects = _effects(level, known, steps, beside)
+    effects = _effects(level, known, beside)
     rest = level - (known @ np.array(effects) if effects else 0.0)
     waves, figures, rest = _seasons(rest, steps, sorted(long), sorted(short), kept=like is not None)
     # Where nothing but rounding remains, it is not what a network should read.
@@ -284,35 +285,26 @@ def _logarithm(values: Numbers) -> Numbers:
     return np.asarray(np.log(np.where(values > 0, values, np.nan)))
 
 
-def _grows_without_effects(
-    values: Numbers,
-    known: Numbers,
-    steps: NDArray[np.int_],
-    cycles: Sequence[float],
-    season: int,
-) -> bool:
+def _grows_without_effects(values: Numbers, known: Numbers, beside: Numbers, season: int) -> bool:
     """Return ``grows_with_its_level`` of a series without the effects of its known columns:
     promotions raise the mean of a block and its spread, and are no growth."""
     level = _logarithm(values)
-    effects = _effects(level, known, steps, cycles)
+    effects = _effects(level, known, beside)
     without = np.exp(level - known @ np.array(effects)) if effects else values
     return grows_with_its_level(without, season)
 
 
-def _effects_multiply(
-    values: Numbers, known: Numbers, steps: NDArray[np.int_], cycles: Sequence[float]
-) -> bool:
+def _effects_multiply(values: Numbers, known: Numbers, beside: Numbers) -> bool:
     """Return whether known columns and seasons multiply a series rather than add to it: whether
     sums of logarithms explain it with a smaller mean error.
 
     Args:
         values: the series, [T], above 0; NaN where a value is missing.
         known: the columns that are known ahead, [T, F].
-        steps: the numbers of the steps, [T].
-        cycles: the lengths of seasons, in steps.
+        beside: the columns of ``_trend_and_seasons``, [T, columns].
     """
     seen = ~np.isnan(values)
-    design = np.concatenate([_trend_and_seasons(steps, cycles), known], 1)[seen]
+    design = np.concatenate([beside, known], 1)[seen]
     if not known.shape[1] or len(design) <= 2 * design.shape[1]:
         return False
     observed = values[seen]
@@ -381,17 +373,21 @@ def _trend_and_seasons(steps: NDArray[np.int_], cycles: Sequence[float]) -> Numb
     return np.stack(columns, 1)
 
 
-def _effects(
-    level: Numbers, known: Numbers, steps: NDArray[np.int_], cycles: Sequence[float]
-) -> tuple[float, ...]:
+def _effects(level: Numbers, known: Numbers, beside: Numbers) -> tuple[float, ...]:
     """Return the effect of each known column by ridge regression beside a trend and seasons, whose
-    weight is chosen by generalised cross-validation (Golub, Heath & Wahba 1979)."""
+    weight is chosen by generalised cross-validation (Golub, Heath & Wahba 1979).
+
+    Args:
+        level: the series, or its logarithm, [T]; NaN where a value is missing.
+        known: the columns that are known ahead, [T, F].
+        beside: the columns of ``_trend_and_seasons``, [T, columns].
+    """
     count = known.shape[1]
     seen = ~np.isnan(level)
     none = tuple([0.0] * count)
     if not count or not seen.any():
         return none
-    nuisance = _trend_and_seasons(steps, cycles)[seen]
+    nuisance = beside[seen]
     basis, _ = np.linalg.qr(nuisance)
     target = level[seen] - basis @ (basis.T @ level[seen])
     columns = known[seen] - basis @ (basis.T @ known[seen])

@@ -26,9 +26,9 @@ _EFFECTS_OF_MANY = Words(
     "bình của chuỗi. Mạng học phần còn lại.",
 )
 
-_GROWTH = Words(
-    "growth in proportion to its level (its logarithm is forecast)",
-    "mức tăng tỷ lệ với độ lớn (dự báo trên lô-ga-rít)",
+_PROPORTION = Words(
+    "changes in proportion to its level (its logarithm is forecast)",
+    "mức thay đổi tỷ lệ với độ lớn (dự báo trên lô-ga-rít)",
 )
 
 
@@ -55,10 +55,10 @@ def driver_sections(frame: ForecastFrame) -> Iterator[Section]:
 
 def _often_taken_out(frame: ForecastFrame) -> Words:
     """Return of how many series each thing is taken out."""
-    growing = sum(series.logarithm for series in frame.series)
+    logarithms = sum(series.logarithm for series in frame.series)
     counts: dict[str, tuple[Words, int]] = {}
-    if growing:
-        counts["growth"] = _GROWTH, growing
+    if logarithms:
+        counts["logarithm"] = _PROPORTION, logarithms
     for series in frame.series:
         for cycle in series.cycles:
             words = cycle_words(cycle, frame.step)
@@ -106,8 +106,8 @@ def _effect(frame: ForecastFrame, series: Decomposition, number: int) -> str:
 def _taken_out(target: str, series: Decomposition, step: Step | None) -> Words:
     english, vietnamese = [], []
     if series.logarithm:
-        english.append(_GROWTH.en)
-        vietnamese.append(_GROWTH.vi)
+        english.append(_PROPORTION.en)
+        vietnamese.append(_PROPORTION.vi)
     for cycle in series.cycles:
         words = cycle_words(cycle, step)
         english.append(words.en)

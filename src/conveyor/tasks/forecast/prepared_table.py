@@ -553,7 +553,7 @@ def taken_out(name: str, decomposition: Decomposition, frame: ForecastFrame) -> 
 
 
 def _parts_taken_out(decomposition: Decomposition, frame: ForecastFrame) -> list[str]:
-    parts = ["its growth (logarithm)"] if decomposition.logarithm else []
+    parts = ["its logarithm"] if decomposition.logarithm else []
     parts += [cycle_words(cycle, frame.step).en for cycle in decomposition.cycles]
     if frame.known:
         parts.append(f"the effect of {', '.join(frame.known)}")

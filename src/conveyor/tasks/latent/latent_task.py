@@ -14,6 +14,7 @@ from conveyor.errors import DataError, RunError, counted, named
 from conveyor.pages.words import Words
 from conveyor.tasks.drawn_parts import TEST, TRAIN, VALIDATION
 from conveyor.tasks.known_keys import (
+    FITTED_ON,
     hashes_in,
     leaks_among,
     packed_hashes,
@@ -319,7 +320,6 @@ def _kept_nats(fitted: Mapping[str, Any], keys: Sequence[str]) -> MethodNats:
     mean = float(fitted["without"])
     if "without_nats" not in fitted:
         return MethodNats(mean)
-    where = "what the run was fitted on"
-    kept = checked_numbers_of(fitted, "without_nats", where, len(keys))
+    kept = checked_numbers_of(fitted, "without_nats", FITTED_ON, len(keys))
     by_number = dict(zip(in_order_of_keys(keys), kept, strict=True))
     return MethodNats(mean, tuple(by_number[number] for number in range(len(keys))))

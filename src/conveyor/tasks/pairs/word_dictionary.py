@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from conveyor.errors import RunError
+from conveyor.tasks.known_keys import FITTED_ON
 
 # Rounds of EM, and links between tokens that are looked at, at most: pairs beyond are left out.
 ROUNDS, MOST_LINKS = 5, 4_000_000
@@ -74,7 +75,7 @@ class WordDictionary:
         if not isinstance(described, dict) or not all(
             isinstance(token, str) for token in described.values()
         ):
-            raise RunError("what the run was fitted on is corrupt: the dictionary.")
+            raise RunError(f"{FITTED_ON} is corrupt: the dictionary.")
         return WordDictionary(described)
 
     def __getitem__(self, token: str) -> str:

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from conveyor.errors import RunError
+from conveyor.tasks.known_keys import FITTED_ON
 
 # A letter stands for so many phonemes at most: x for K S.
 _MOST = 2
@@ -81,7 +82,7 @@ class LetterSounds:
             isinstance(sound, list | tuple) and all(isinstance(each, str) for each in sound)
             for sound in described.values()
         ):
-            raise RunError("what the run was fitted on is corrupt: the sounds of letters.")
+            raise RunError(f"{FITTED_ON} is corrupt: the sounds of letters.")
         return LetterSounds(described)
 
     def pronounce(self, letters: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from conveyor.networks.crf import CRF, Transitions
 from conveyor.networks.kept_arrays import array_of
-from conveyor.tasks.known_keys import long_hash
+from conveyor.tasks.known_keys import FITTED_ON, long_hash
 from conveyor.tasks.tag.sentence_reader import syllables_of
 
 # How it is fitted: passes over the training set, sentences in a batch, the rate at the start.
@@ -74,27 +74,26 @@ def features_of(words: Sequence[str]) -> Iterator[list[str]]:
         ]
 
 
+def _hashes_of(words: Sequence[str]) -> list[list[int]]:
+    """Return the hashes of the features of each word of a sentence."""
+    return [[long_hash(name) for name in names] for names in features_of(words)]
+
+
 class FeatureCRF(nn.Module):
     """A linear-chain CRF whose emissions are sums of weights of features.
 
     Args:
-        features: that it knows; their hashes, where ``hashed``.
+        features: that it knows, by their ``long_hash``, so that a saved run holds none of its
+            texts.
         count: how many tags there are.
         allowed: which may follow each other in an answer; None for all.
-        hashed: whether features are known by their hashes.
     """
 
     def __init__(
-        self,
-        features: Iterable[Any],
-        count: int,
-        allowed: Transitions | None = None,
-        *,
-        hashed: bool = False,
+        self, features: Iterable[int], count: int, allowed: Transitions | None = None
     ) -> None:
         super().__init__()
         self.places = {feature: place for place, feature in enumerate(features, 1)}
-        self._hashed = hashed
         self.weights = nn.EmbeddingBag(
             len(self.places) + 1, count, mode="sum", padding_idx=0, sparse=True
         )
@@ -120,20 +119,17 @@ class FeatureCRF(nn.Module):
             allowed: which may follow each other in an answer; None for all.
             seed: of the order in which it reads sentences.
         """
-        read = [list(features_of(words)) for words in sentences]
-        every = dict.fromkeys(name for words in read for names in words for name in names)
+        read = [_hashes_of(words) for words in sentences]
+        every = dict.fromkeys(key for words in read for keys in words for key in keys)
         field = FeatureCRF(every, count, allowed)
         # Sparse gradients are made of checked numbers; torch warns of their checks unless told.
         with torch.sparse.check_sparse_tensor_invariants(enable=False):  # type: ignore[no-untyped-call]
             field._fit([field._numbers(words) for words in read], tags, seed)
         return field
 
-    def _numbers(self, features: Sequence[Sequence[str]]) -> Tensor:
+    def _numbers(self, features: Sequence[Sequence[int]]) -> Tensor:
         """Return the numbers of features, [T, features], 0 for those that are not known."""
-        if self._hashed:
-            rows = [[self.places.get(long_hash(name), 0) for name in names] for names in features]
-        else:
-            rows = [[self.places.get(name, 0) for name in names] for names in features]
+        rows = [[self.places.get(key, 0) for key in keys] for keys in features]
         return torch.tensor(rows, dtype=torch.long)
 
     def _scores(self, numbers: Tensor) -> Tensor:
@@ -184,7 +180,7 @@ class FeatureCRF(nn.Module):
         answers: list[list[int]] = [[] for _ in sentences]
         for first in range(0, len(order), _SENTENCES_AT_ONCE):
             batch = order[first : first + _SENTENCES_AT_ONCE]
-            numbers = [self._numbers(list(features_of(sentences[number]))) for number in batch]
+            numbers = [self._numbers(_hashes_of(sentences[number])) for number in batch]
             lengths = torch.tensor([len(each) for each in numbers])
             tags, _ = self.crf(self._scores(pad_sequence(numbers)), lengths=lengths)
             for row, number in enumerate(batch):
@@ -196,16 +192,15 @@ class FeatureCRF(nn.Module):
         to be kept."""
         if self.weights.weight.numel() > MOST_KEPT:
             return None
-        keys = self.places if self._hashed else map(long_hash, self.places)
         tensors = {"weights": self.weights.weight, **dict(self.crf.named_parameters())}
         return {
-            "features": np.fromiter(keys, np.int64, len(self.places)),
+            "features": np.fromiter(self.places, np.int64, len(self.places)),
             **{name: each.detach().double().numpy() for name, each in tensors.items()},
         }
 
     @staticmethod
     def described(
-        described: Mapping[str, Any], count: int, allowed: Transitions | None, where: str
+        described: Mapping[str, Any], count: int, allowed: Transitions | None
     ) -> "FeatureCRF":
         """Return the field of a description.
 
@@ -213,16 +208,15 @@ class FeatureCRF(nn.Module):
             described: see ``description``.
             count: how many tags there are.
             allowed: which may follow each other in an answer; None for all.
-            where: what it is of, for errors.
 
         Raises:
             RunError: the description is none.
         """
-        features = array_of(described, "features", (None,), np.int64, where)
-        field = FeatureCRF(features.tolist(), count, allowed, hashed=True)
+        features = array_of(described, "features", (None,), np.int64, FITTED_ON)
+        field = FeatureCRF(features.tolist(), count, allowed)
         tensors = {"weights": field.weights.weight, **dict(field.crf.named_parameters())}
         with torch.no_grad():
             for name, parameter in tensors.items():
-                array = array_of(described, name, tuple(parameter.shape), np.float64, where)
+                array = array_of(described, name, tuple(parameter.shape), np.float64, FITTED_ON)
                 parameter.copy_(torch.from_numpy(array))
         return field

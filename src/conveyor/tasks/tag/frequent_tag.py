@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from conveyor.errors import RunError
+from conveyor.tasks.known_keys import FITTED_ON
 from conveyor.tasks.tag.sentence_reader import syllables_of
 
 # Letters of the end of a word that is not known.
@@ -73,7 +74,7 @@ class FrequentTag:
         tables = described if isinstance(described, Mapping) else {}
         of_word, of_look = tables.get("of_word", {}), tables.get("of_look", {})
         if not _are_tags(of_word) or not _are_tags(of_look) or _ANY not in of_look:
-            raise RunError("what the run was fitted on is corrupt: the most frequent tags.")
+            raise RunError(f"{FITTED_ON} is corrupt: the most frequent tags.")
         return FrequentTag(of_word, of_look)
 
 

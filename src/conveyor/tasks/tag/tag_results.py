@@ -7,7 +7,7 @@ import polars as pl
 
 from conveyor.pages.glossary import name_of
 from conveyor.pages.words import Words, counted_words, joined, number_text
-from conveyor.tasks.answer_counts import SAMPLES, chance_of, probability_words
+from conveyor.tasks.answer_counts import SAMPLES, alike_by_chance, chance_of
 from conveyor.tasks.bootstrap import bootstrap_draws, interval_of
 from conveyor.tasks.results import Results, Row, Scores
 from conveyor.tasks.span_scores import span_scores
@@ -24,9 +24,6 @@ ADVICE = Words(
     "Use the baseline, or give more sentences.",
     "Hãy dùng phương pháp ấy, hoặc cho thêm câu.",
 )
-
-# A difference is told to be open to chance from this probability on.
-_MAY_BE_CHANCE = 0.05
 
 
 def results_of(
@@ -57,9 +54,8 @@ def results_of(
         theirs = SentenceCounts.of(gold, others[strongest], iob2=iob2)
         chance = chance_of(samples, theirs.drawn(draws))
         details["bootstrap_p"] = chance
-        if chance > _MAY_BE_CHANCE:
-            alike = (strongest,)
-            remark.insert(0, probability_words(chance, bootstrap=True))
+        alike, words = alike_by_chance(strongest, chance, bootstrap=True)
+        remark = [*words, *remark]
     details |= _details(scored)
     rows: dict[str, Row] = {
         name: (*row_of(gold, tags, scored.known, iob2=iob2), *_intent(scored, of_intents.get(name)))

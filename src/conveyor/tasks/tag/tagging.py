@@ -210,8 +210,7 @@ class Tagging(Task[Tagger]):
         field, kept = None, fitted.get("field")
         if kept is not None:
             allowed = Transitions.iob2(network.tags) if network.iob2 else None
-            where = "what the run was fitted on"
-            field = FeatureCRF.described(kept, len(network.tags), allowed, where)
+            field = FeatureCRF.described(kept, len(network.tags), allowed)
         elif len(network.tags) <= MOST_TOGETHER:
             tell_not_kept([FEATURE_CRF], say)
         frequent = FrequentTag.described(fitted.get("frequent"))
